@@ -1,0 +1,86 @@
+"""triptych: classic deep generative models behind one interface, measured side by side on your own data.
+
+    >>> import triptych as tp
+    >>> train, test = tp.data.load("digits")
+    >>> model = tp.VAE(train.event, latent=8)
+    >>> run = tp.fit(model, train, steps=20, progress=False)
+    >>> model.sample(16, seed=0).shape
+    torch.Size([16, 1, 8, 8])
+
+Names are imported when they are first used: `import triptych` itself loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from triptych import catalogue as catalogue
+    from triptych import data as data
+    from triptych import distributions as distributions
+    from triptych import evaluation as evaluation
+    from triptych import networks as networks
+    from triptych import objectives as objectives
+    from triptych import queries as queries
+    from triptych import testing as testing
+    from triptych.catalogue import build as build
+    from triptych.data import Examples as Examples
+    from triptych.errors import UnsupportedQuery as UnsupportedQuery
+    from triptych.errors import UserError as UserError
+    from triptych.event import Event as Event
+    from triptych.models.adversarial.gan import GAN as GAN
+    from triptych.models.autoencoders.vae import VAE as VAE
+    from triptych.models.autoregressive.pixelcnn import PixelCNN as PixelCNN
+    from triptych.models.base import Model as Model
+    from triptych.models.base import Player as Player
+    from triptych.training import fit as fit
+    from triptych.training import load as load
+    from triptych.training import save as save
+
+_LAZY = {
+    "Event": "triptych.event",
+    "Examples": "triptych.data",
+    "GAN": "triptych.models.adversarial.gan",
+    "Model": "triptych.models.base",
+    "PixelCNN": "triptych.models.autoregressive.pixelcnn",
+    "Player": "triptych.models.base",
+    "UnsupportedQuery": "triptych.errors",
+    "UserError": "triptych.errors",
+    "VAE": "triptych.models.autoencoders.vae",
+    "build": "triptych.catalogue",
+    "fit": "triptych.training",
+    "load": "triptych.training",
+    "save": "triptych.training",
+}
+_MODULES = (
+    "catalogue",
+    "data",
+    "distributions",
+    "evaluation",
+    "networks",
+    "objectives",
+    "queries",
+    "testing",
+)
+
+__all__ = [*_LAZY, *_MODULES]  # noqa: PLE0604 - names are strings, resolved below
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"triptych.{name}")
+    else:
+        raise AttributeError(f"module 'triptych' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

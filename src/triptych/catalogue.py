@@ -1,0 +1,119 @@
+"""The names a user can type, and what they stand for. One line a model; no model is imported before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from triptych.errors import ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from triptych.event import Event
+    from triptych.models.base import Model
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of the catalogue.
+
+    Args:
+        family: "autoregressive", "variational", "adversarial" or "hybrid".
+        where: `module:Class` below `triptych.models`.
+        reference: the paper.
+        summary: what it is, in one line.
+        arguments: constructor arguments that the name stands for, where they are not the defaults.
+    """
+
+    family: str
+    where: str
+    reference: str
+    summary: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> type[Model]:
+        """The model's class."""
+        module, name = self.where.split(":")
+        found: type[Model] = getattr(import_module(f"triptych.models.{module}"), name)
+        return found
+
+
+CATALOGUE: dict[str, Entry] = {
+    "pixelcnn": Entry(
+        "autoregressive",
+        "autoregressive.pixelcnn:PixelCNN",
+        "van den Oord et al. 2016",
+        "masked convolutions over the chain rule: exact likelihood, sampled pixel by pixel",
+    ),
+    "vae": Entry(
+        "variational",
+        "autoencoders.vae:VAE",
+        "Kingma & Welling 2014",
+        "encoder and decoder on one lower bound: codes, a bound, fast samples",
+    ),
+    "gan": Entry(
+        "adversarial",
+        "adversarial.gan:GAN",
+        "Goodfellow et al. 2014",
+        "generator against critic: fast samples, no likelihood",
+    ),
+}
+
+
+def find(name: str) -> Entry:
+    """Return the entry of a name.
+
+    Raises:
+        ConfigurationError: for a name that is not there, with the nearest ones.
+
+    Example:
+        >>> find("vae").family
+        'variational'
+    """
+    if name not in CATALOGUE:
+        raise ConfigurationError(f"no model {name!r}; {did_you_mean(name, CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
+    """Build a model by name, its weights drawn from `seed`; torch's global random state is left as it was.
+
+    Args:
+        name: a name of the catalogue.
+        event: what one example is.
+        seed: for the initial weights.
+        arguments: constructor arguments that differ from the entry's.
+
+    Raises:
+        ConfigurationError: for an unknown name or argument.
+
+    Example:
+        >>> import triptych as tp
+        >>> build("vae", tp.Event((2,)), latent=2).latent
+        2
+    """
+    import inspect
+
+    import torch
+
+    from triptych.noise import mix
+
+    entry = find(name)
+    accepted = list(inspect.signature(entry.model).parameters)[1:]
+    for argument in arguments:
+        if argument not in accepted:
+            raise ConfigurationError(f"{name} has no option {argument!r}; {did_you_mean(argument, accepted)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed))
+        return entry.model(event, **{**entry.arguments, **arguments})
+
+
+def name_of(model: Model) -> str:
+    """Return the catalogue's name for a model's class, or the class's own name for a user's model."""
+    where = f"{type(model).__module__}:{type(model).__qualname__}"
+    for name, entry in CATALOGUE.items():
+        if where == f"triptych.models.{entry.where}":
+            return name
+    return type(model).__qualname__

@@ -1,0 +1,71 @@
+"""Distributions: laws of examples given features, and of codes."""
+
+from __future__ import annotations
+
+from triptych.distributions.latents import DiagonalNormal
+from triptych.distributions.law import Law
+from triptych.distributions.pixels import (
+    Bernoulli,
+    Categorical,
+    DiscretizedGaussian,
+    DiscretizedLogisticMixture,
+)
+from triptych.distributions.vectors import Gaussian, GaussianMixture
+from triptych.errors import ConfigurationError, did_you_mean
+from triptych.event import Event
+
+__all__ = [
+    "LAWS",
+    "Bernoulli",
+    "Categorical",
+    "DiagonalNormal",
+    "DiscretizedGaussian",
+    "DiscretizedLogisticMixture",
+    "Gaussian",
+    "GaussianMixture",
+    "Law",
+    "resolve_law",
+]
+
+LAWS: dict[str, type[Law]] = {
+    "bernoulli": Bernoulli,
+    "categorical": Categorical,
+    "logistic-mixture": DiscretizedLogisticMixture,
+    "discretized-gaussian": DiscretizedGaussian,
+    "gaussian": Gaussian,
+    "gaussian-mixture": GaussianMixture,
+}
+
+MOST_FREE_LEVELS = 32
+"""Up to this many levels "auto" gives each its own probability; beyond it, a mixture of logistics."""
+
+
+def resolve_law(pixels: str | type[Law], event: Event, vectors: str = "gaussian") -> type[Law]:
+    """Return the law that a constructor argument names.
+
+    Args:
+        pixels: a name in `LAWS`, "auto" (Bernoulli for 2 levels, categorical up to 32, else a mixture of
+            logistics; `vectors` for vectors), or a user's own `Law` class.
+        event: the sample space, against which the law is checked.
+        vectors: what "auto" means for vectors.
+
+    Raises:
+        ConfigurationError: for an unknown name, or a law over other events.
+
+    Example:
+        >>> resolve_law("auto", Event((1, 8, 8), 17)).__name__
+        'Categorical'
+    """
+    if pixels == "auto":
+        if event.levels is None:
+            pixels = vectors
+        elif event.levels == 2:
+            pixels = "bernoulli"
+        else:
+            pixels = "categorical" if event.levels <= MOST_FREE_LEVELS else "logistic-mixture"
+    if isinstance(pixels, str):
+        if pixels not in LAWS:
+            raise ConfigurationError(f"no pixel law {pixels!r}; {did_you_mean(pixels, ['auto', *LAWS])}")
+        pixels = LAWS[pixels]
+    pixels.check(event)
+    return pixels

@@ -1,0 +1,100 @@
+"""Location-scale families rounded to equally spaced levels on [-1, 1], without cancellation in the tails."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LOG_SCALE_MIN = -7.0
+"""The floor of a log-scale on [-1, 1], as published for PixelCNN++ (Salimans et al. 2017, code)."""
+
+
+class Family(ABC):
+    """A standard distribution on the real line, by the logarithms of its two tails."""
+
+    @staticmethod
+    @abstractmethod
+    def log_cdf(t: Tensor) -> Tensor:
+        """Return log P(T ≤ t)."""
+
+    @staticmethod
+    @abstractmethod
+    def log_between(low: Tensor, high: Tensor) -> Tensor:
+        """Return log P(low < T ≤ high) for low < high."""
+
+    @staticmethod
+    def scale(log_scale: Tensor) -> Tensor:
+        """Return the scale, floored at `exp(LOG_SCALE_MIN)`."""
+        return log_scale.clamp(min=LOG_SCALE_MIN).exp()
+
+
+class Logistic(Family):
+    """The logistic distribution, `P(T ≤ t) = σ(t)`."""
+
+    @staticmethod
+    def log_cdf(t: Tensor) -> Tensor:
+        """Return `log σ(t)`."""
+        return F.logsigmoid(t)
+
+    @staticmethod
+    def log_between(low: Tensor, high: Tensor) -> Tensor:
+        """Return `log(σ(h) - σ(l)) = log σ(h) + log σ(-l) + log(1 - e^(l-h))`."""
+        return F.logsigmoid(high) + F.logsigmoid(-low) + _log1mexp(high - low)
+
+
+class Normal(Family):
+    """The standard normal distribution."""
+
+    @staticmethod
+    def log_cdf(t: Tensor) -> Tensor:
+        """Return `log Φ(t)`."""
+        return torch.special.log_ndtr(t)
+
+    @staticmethod
+    def log_between(low: Tensor, high: Tensor) -> Tensor:
+        """Return `log(Φ(h) - Φ(l))`, taken in the lower tail, where the difference loses no digits."""
+        upper = low + high > 0
+        low, high = torch.where(upper, -high, low), torch.where(upper, -low, high)
+        log_high = torch.special.log_ndtr(high)
+        gap = (log_high - torch.special.log_ndtr(low)).clamp(min=1e-6)
+        return log_high + _log1mexp(gap)
+
+
+def _log1mexp(gap: Tensor) -> Tensor:
+    """Return `log(1 - e^-gap)` for gap > 0."""
+    return torch.log(-torch.expm1(-gap))
+
+
+def bin_log_prob(family: type[Family], x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """Return the log-probability (nats) that a rounded draw is level `x`; the end levels take the tails.
+
+    Args:
+        family: the standard distribution.
+        x: `uint8` levels, broadcastable against `mean`.
+        mean: location on the scale [-1, 1].
+        log_scale: logarithm of the scale.
+        levels: number of levels.
+    """
+    inverse = torch.exp(-log_scale.clamp(min=LOG_SCALE_MIN))
+    level = x.to(mean.dtype)
+    step = 2.0 / (levels - 1)
+    high = (level * step - 1.0 + step / 2 - mean) * inverse
+    low = (level * step - 1.0 - step / 2 - mean) * inverse
+    inside = family.log_between(low, high)
+    return torch.where(
+        x == 0, family.log_cdf(high), torch.where(x == levels - 1, family.log_cdf(-low), inside)
+    )
+
+
+def expected_level(family: type[Family], mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """Return the expectation of a rounded draw, in levels: `Σ_l P(level > l)`."""
+    inverse = torch.exp(-log_scale.clamp(min=LOG_SCALE_MIN))
+    step = 2.0 / (levels - 1)
+    total = torch.zeros_like(mean)
+    for level in range(levels - 1):
+        edge = level * step - 1.0 + step / 2
+        total += family.log_cdf((mean - edge) * inverse).exp()
+    return total

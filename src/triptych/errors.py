@@ -1,0 +1,45 @@
+"""What a user can do wrong, each said in one line: what was given, what was expected, what to try."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what was asked. The command line prints it as one line and exits with 2."""
+
+
+class DataError(UserError, ValueError):
+    """The data cannot be used as given."""
+
+
+class ConfigurationError(UserError, ValueError):
+    """An option or constructor argument is unknown or out of its range."""
+
+
+class UnsupportedQuery(UserError, AttributeError):
+    """A model was asked a question that it does not answer; the message names those it does."""
+
+
+class CheckpointError(UserError, RuntimeError):
+    """A run directory or checkpoint cannot be written, read or continued."""
+
+
+class NonFiniteError(UserError, ArithmeticError):
+    """A loss or a gradient became NaN or infinite; the message names player, term and step."""
+
+
+def did_you_mean(given: str, names: Iterable[str]) -> str:
+    """Return a hint with the nearest existing names, to end an error message with.
+
+    >>> did_you_mean("pixelcn", ["gan", "pixelcnn", "vae"])
+    'did you mean pixelcnn?'
+    >>> did_you_mean("???", ["gan", "vae"])
+    'there is: gan, vae'
+    """
+    names = sorted(names)
+    near = difflib.get_close_matches(given, names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there is: {', '.join(names)}" if names else "there is none"

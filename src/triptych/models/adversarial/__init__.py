@@ -1,0 +1,1 @@
+"""Adversarial models: samples from a game between a generator and a critic."""

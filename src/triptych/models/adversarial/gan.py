@@ -1,0 +1,121 @@
+"""The generative adversarial network, for any loss."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from triptych.data.batches import Batch
+from triptych.errors import ConfigurationError
+from triptych.event import Event
+from triptych.models.base import Player, Terms
+from triptych.models.questions import Decoder, Sampler
+from triptych.networks import conditioned, resolve_decoder, resolve_encoder
+from triptych.noise import Noise
+from triptych.objectives.adversarial import Loss, generator_sees_real, resolve_loss
+
+ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+"""The optimiser of both players, as in Radford et al. 2016, §4."""
+
+
+class GAN(Sampler, Decoder):
+    """A generator x = G(z), z ~ N(0, I), trained against a critic that tells its examples from real ones.
+
+    The game is given by `loss`, one function of what the critic says of both (see
+    `triptych.objectives.adversarial`). It defines no density. Reference: Goodfellow et al. 2014,
+    *Generative Adversarial Nets*, Algorithm 1.
+
+    Args:
+        event: what one example is.
+        latent: dimensions of the code z.
+        loss: "non-saturating", "minimax", "least-squares", "hinge", or a function of real and fake logits.
+        critic_steps: critic's turns for each turn of the generator.
+        generator: "auto", "mlp", "conv", or a module from codes to scaled examples, before the final tanh.
+        critic: "auto", "mlp", "conv", or a module from scaled examples to `(B, 1)`.
+        hidden: units of an MLP's hidden layers.
+        channels: channels next to the image in a convolutional network.
+        classes: number of labels to condition on; 0 for none.
+
+    Raises:
+        ConfigurationError: for latent < 1, critic_steps < 1, or an unknown network or loss.
+
+    Example:
+        >>> import triptych as tp
+        >>> model = tp.GAN(tp.Event((1, 8, 8), levels=17), latent=16, loss="hinge")
+        >>> model.sample(4, seed=0).shape
+        torch.Size([4, 1, 8, 8])
+        >>> model.log_prob(model.sample(4))   # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        triptych.errors.UnsupportedQuery: GAN does not answer log_prob ...
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        latent: int = 64,
+        loss: str | Loss = "non-saturating",
+        critic_steps: int = 1,
+        generator: str | nn.Module = "auto",
+        critic: str | nn.Module = "auto",
+        hidden: int = 400,
+        channels: int = 64,
+        classes: int = 0,
+    ) -> None:
+        super().__init__(event, classes)
+        if latent < 1 or critic_steps < 1:
+            raise ConfigurationError(f"latent={latent}, critic_steps={critic_steps}: expected at least 1 of each")
+        self.latent = latent
+        self.loss = resolve_loss(loss)
+        self.generator_sees_real = generator_sees_real(self.loss)
+        self.critic_steps = critic_steps
+        sizes = {"hidden": hidden, "channels": channels, "classes": classes}
+        self.generator = resolve_decoder(generator, event, latent, event.shape[0], **sizes, generator=True)
+        self.critic = resolve_encoder(critic, event, 1, **sizes, critic=True)
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """Two players: the critic, `critic_steps` turns a round, and the generator."""
+        return (
+            Player("critic", [self.critic], self.critic_objective, turns=self.critic_steps, optimizer=ADAM),
+            Player("generator", [self.generator], self.generator_objective, optimizer=ADAM),
+        )
+
+    def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return what the critic minimises, on fresh fakes that carry no graph."""
+        with torch.no_grad():
+            fake = self.generate(self.prior(len(batch.x), noise), batch.label)
+        real = self.event.scaled(batch.x)
+        return {"adversarial": self.loss(self.judge(real, batch.label), self.judge(fake, batch.label)).critic}
+
+    def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return what the generator minimises; real examples are judged only if the loss looks at them."""
+        fake = self.judge(self.generate(self.prior(len(batch.x), noise), batch.label), batch.label)
+        if self.generator_sees_real:
+            with torch.no_grad():
+                real = self.judge(self.event.scaled(batch.x), batch.label)
+        else:
+            real = torch.zeros_like(fake)
+        return {"adversarial": self.loss(real, fake).generator}
+
+    def prior(self, n: int, noise: Noise) -> Tensor:
+        """Draw codes z ~ N(0, I), `(n, latent)`."""
+        return noise.normal((n, self.latent))
+
+    def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return scaled examples: in [-1, 1] for images, unbounded for vectors."""
+        made = conditioned(self.generator, z, label).float()
+        return torch.tanh(made) if self.event.is_image else made
+
+    def judge(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the critic's output for scaled examples, `(B,)`; higher means more real."""
+        return conditioned(self.critic, x, label).float().view(len(x))
+
+    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+        """Draw codes, and make their examples."""
+        return self.examples_of(self.prior(n, noise), label)
+
+    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return G(z), rounded to levels."""
+        return self.event.restored(self.generate(z, label))

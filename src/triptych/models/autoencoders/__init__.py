@@ -1,0 +1,1 @@
+"""Autoencoders, plain and variational: codes, and bounds on the likelihood."""

@@ -1,0 +1,160 @@
+"""What every model is: a game of players over one event, whose constructor arguments are its configuration."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from triptych.data.batches import Batch
+from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
+from triptych.event import Event
+from triptych.noise import Noise
+
+Terms = dict[str, Tensor]
+"""Loss terms by name, each unreduced: `(B,)`. A player minimises the sum of their means."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """One player of the game that trains a model.
+
+    Args:
+        name: how reports call it.
+        modules: the modules whose parameters it alone may change.
+        objective: from a minibatch and a stream of randomness to the loss terms that it minimises.
+        turns: how many turns it takes a round. The first player sees a fresh minibatch each turn; later
+            players see the last one drawn (Goodfellow et al. 2014, Algorithm 1).
+        optimizer: from parameters to their optimiser, with the learning rate that the model recommends.
+    """
+
+    name: str
+    modules: Sequence[nn.Module]
+    objective: Callable[[Batch, Noise], Terms]
+    turns: int = 1
+    optimizer: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, lr=1e-3)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that this player alone may change."""
+        return [p for module in self.modules for p in module.parameters()]
+
+
+QUESTIONS = {
+    "sample": "draw new examples",
+    "log_prob": "the exact log p(x)",
+    "log_prob_bounds": "bounds on log p(x)",
+    "encode": "the code of an example",
+    "decode": "the example of a code",
+    "reconstruct": "an example from its code",
+    "complete": "the unknown part of an example",
+}
+"""Every primitive query, and what it gives. A model answers those whose classes it derives from."""
+
+_INSTEAD = {
+    "log_prob": "for a likelihood train a model with a density (pixelcnn) or a bound (vae); "
+    "to judge samples, ask `evaluate` for their Fréchet distance and near-copies",
+    "encode": "for codes train a model with an encoder (vae)",
+    "complete": "for completion train an autoregressive model (pixelcnn)",
+}
+_INSTEAD["log_prob_bounds"] = _INSTEAD["log_prob"]
+_INSTEAD["reconstruct"] = _INSTEAD["encode"]
+
+
+class Model(nn.Module, ABC):
+    """A generative model of examples of one event.
+
+    A subclass names its parts in `__init__`, its game in `players`, and derives from the questions that it
+    answers (see `triptych.models.questions`). `arguments` holds what the constructor was given: it is what a
+    model on disk is rebuilt from.
+
+    Args:
+        event: what one example is.
+        classes: number of labels that the model is conditioned on; 0 for none.
+    """
+
+    arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Model:
+        """Remember the constructor's arguments."""
+        model = super().__new__(cls)
+        if args or kwargs:  # copying and unpickling make an empty one first
+            bound = inspect.signature(cls).bind(*args, **kwargs)
+            bound.apply_defaults()
+            model.__dict__["arguments"] = {k: v for k, v in bound.arguments.items() if k != "event"}
+        return model
+
+    def __init__(self, event: Event, classes: int = 0) -> None:
+        super().__init__()
+        if classes < 0:
+            raise ConfigurationError(f"classes={classes}: expected the number of labels, or 0 for none")
+        self.event = event
+        self.classes = classes
+
+    @property
+    @abstractmethod
+    def players(self) -> tuple[Player, ...]:
+        """The players of the game that trains this model, in the order of their turns."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are."""
+        return next(self.parameters()).device
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Answer queries within: in evaluation mode, without gradients."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(was_training)
+
+    def labels(self, label: int | Sequence[int] | Tensor | None, n: int, noise: Noise | None = None) -> Tensor | None:
+        """Return `n` labels on the model's device, None for an unconditional model.
+
+        Args:
+            label: one for all, one each, or None: then drawn uniformly from `noise`.
+            n: how many.
+            noise: where missing labels are drawn from; None if they must be given.
+
+        Raises:
+            ConfigurationError: for a label given to an unconditional model, or out of range.
+            DataError: for missing labels, or not one each.
+        """
+        if not self.classes:
+            if label is not None:
+                raise ConfigurationError(
+                    f"label {label} was asked of a model without labels: train it with --classes N"
+                )
+            return None
+        if label is None:
+            if noise is None:
+                raise DataError(f"a model of {self.classes} classes needs the label of each example: none were given")
+            return noise.integers(self.classes, (n,)).to(self.device)
+        labels = torch.as_tensor(label, dtype=torch.long, device=self.device)
+        labels = labels.expand(n) if labels.dim() == 0 else labels
+        if labels.shape != (n,):
+            raise DataError(f"{n} examples were given {tuple(labels.shape)} labels: expected one for all, or one each")
+        if n and (int(labels.min()) < 0 or int(labels.max()) >= self.classes):
+            outside = int(labels.min()) if int(labels.min()) < 0 else int(labels.max())
+            raise ConfigurationError(f"label {outside} is out of range: this model's are 0 to {self.classes - 1}")
+        return labels
+
+    def __getattr__(self, name: str) -> Any:
+        """Explain a query that this model does not answer; find parameters and modules as torch does."""
+        if name in QUESTIONS:
+            answered = [query for query in QUESTIONS if hasattr(type(self), query)]
+            raise UnsupportedQuery(
+                f"{type(self).__name__} does not answer {name} ({QUESTIONS[name]}): it answers {', '.join(answered)}"
+                + (f"; {_INSTEAD[name]}" if name in _INSTEAD else "")
+            )
+        return super().__getattr__(name)

@@ -1,0 +1,255 @@
+"""The questions that a model can answer. A model derives from those it answers and gives their one primitive.
+
+Each class has a final public method, which checks what was given, sets the model to evaluation, makes the
+randomness from a seed and bounds the memory; and one abstract method on plain tensors that a model writes.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from triptych.data.examples import Examples
+from triptych.errors import ConfigurationError, DataError
+from triptych.models.base import Model
+from triptych.noise import Noise
+
+BATCH = 256
+"""How many examples are computed at a time in answering a query."""
+
+Label = int | Sequence[int] | Tensor | None
+Seed = int | torch.Generator | None
+
+
+class Bounds(NamedTuple):
+    """A bracket around log p(x), in nats per example."""
+
+    lower: Tensor
+    """`(N,)`; for a bound that is estimated, in expectation."""
+    upper: Tensor
+    """`(N,)`; infinite where no upper bound is known."""
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    for start in range(0, n, BATCH):
+        yield slice(start, min(start + BATCH, n))
+
+
+class Question(Model):
+    """What all questions share."""
+
+    def _given(self, x: Examples | Tensor, label: Label) -> tuple[Tensor, Tensor | None]:
+        """Check examples against the event; return them, and their labels if the model is conditional."""
+        if isinstance(x, Examples):
+            if label is None and self.classes:
+                label = x.labels
+            x = x.data
+        self.event.check(x)
+        return x, self.labels(label, len(x))
+
+    def _noise(self, seed: Seed) -> Noise:
+        return Noise.of(seed, self.device)
+
+    def _examples(self, parts: list[Tensor], labels: Tensor | None = None) -> Examples:
+        data = torch.cat(parts) if parts else torch.empty(0, *self.event.shape, dtype=self.event.dtype)
+        return Examples(data.cpu(), self.event, None if labels is None else labels.cpu())
+
+
+class Sampler(Question):
+    """Draws new examples."""
+
+    @final
+    def sample(self, n: int = 16, *, label: Label = None, seed: Seed = None) -> Examples:
+        """Draw `n` examples.
+
+        Args:
+            n: how many.
+            label: of a conditional model: one for all, or one each; None draws labels uniformly.
+            seed: a number or a `torch.Generator`; None for a fresh one. The same seed gives the same bytes.
+
+        Raises:
+            ConfigurationError: for n < 1, or a label that the model does not have.
+        """
+        if n < 1:
+            raise ConfigurationError(f"{n} samples were asked for: expected at least 1")
+        noise = self._noise(seed)
+        with self.asking():
+            labels = self.labels(label, n, noise)
+            parts = [
+                self.draw(part.stop - part.start, None if labels is None else labels[part], noise)
+                for part in _chunks(n)
+            ]
+        return self._examples(parts, labels)
+
+    @abstractmethod
+    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+        """Return `n` new examples, `(n, *event.shape)`."""
+
+
+class Bounded(Question):
+    """Brackets log p(x)."""
+
+    @final
+    def log_prob_bounds(
+        self, x: Examples | Tensor, *, label: Label = None, samples: int = 1, seed: Seed = 0
+    ) -> Bounds:
+        """Return a lower and an upper bound on log p(x) in nats, each `(N,)`. Exact models give one twice.
+
+        Args:
+            x: examples of the model's event.
+            label: of a conditional model, unless the examples carry their own.
+            samples: K of an importance-weighted bound; 1 is the ELBO. Exact models do not use it.
+            seed: for what is drawn.
+
+        Raises:
+            DataError: for examples of another event, or missing labels.
+        """
+        if samples < 1:
+            raise ConfigurationError(f"a bound of {samples} samples was asked for: expected at least 1")
+        data, labels = self._given(x, label)
+        noise = self._noise(seed)
+        parts = []
+        with self.asking():
+            for part in _chunks(len(data)):
+                own = None if labels is None else labels[part]
+                parts.append(self.bounds(data[part].to(self.device), own, noise, samples))
+        return Bounds(*(torch.cat(side).cpu() for side in zip(*parts, strict=True)))
+
+    @abstractmethod
+    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+        """Return `(B,)` lower and upper bounds on log p(x), in nats."""
+
+
+class Density(Bounded):
+    """Knows log p(x) exactly: a probability for images, a density for vectors."""
+
+    @final
+    def log_prob(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:
+        """Return log p(x) in nats, `(N,)`.
+
+        Args:
+            x: examples of the model's event.
+            label: of a conditional model, unless the examples carry their own; gives log p(x | label).
+
+        Raises:
+            DataError: for examples of another event, or missing labels.
+        """
+        return self.log_prob_bounds(x, label=label).lower
+
+    @final
+    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+        """Return the exact log p(x) as both bounds."""
+        exact = self.log_density(x, label)
+        return Bounds(exact, exact)
+
+    @abstractmethod
+    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return log p(x) in nats, `(B,)`."""
+
+
+class Encoder(Question):
+    """Finds the code of an example."""
+
+    latent: int
+
+    @final
+    def encode(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:
+        """Return the code of each example, `(N, latent)`: the mean of the posterior where it is stochastic.
+
+        Raises:
+            DataError: for examples of another event, or missing labels.
+        """
+        data, labels = self._given(x, label)
+        with self.asking():
+            parts = [
+                self.codes(data[part].to(self.device), None if labels is None else labels[part]).cpu()
+                for part in _chunks(len(data))
+            ]
+        return torch.cat(parts)
+
+    @abstractmethod
+    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return `(B, latent)`."""
+
+
+class Decoder(Question):
+    """Makes an example from a code."""
+
+    latent: int
+
+    @final
+    def decode(self, z: Tensor, *, label: Label = None) -> Examples:
+        """Return the (expected) example of each code `(N, latent)`.
+
+        Raises:
+            DataError: for codes of another length, or missing labels.
+        """
+        if z.dim() != 2 or z.shape[1] != self.latent:
+            raise DataError(f"codes have shape {tuple(z.shape)}, this model's are (N, {self.latent})")
+        labels = self.labels(label, len(z))
+        with self.asking():
+            parts = [
+                self.examples_of(z[part].to(self.device), None if labels is None else labels[part])
+                for part in _chunks(len(z))
+            ]
+        return self._examples(parts, labels)
+
+    @abstractmethod
+    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return `(B, *event.shape)` examples."""
+
+
+class Reconstructor(Encoder, Decoder):
+    """Encodes and decodes."""
+
+    @final
+    def reconstruct(self, x: Examples | Tensor, *, label: Label = None) -> Examples:
+        """Return each example as its code tells it: `decode(encode(x))`.
+
+        Raises:
+            DataError: for examples of another event, or missing labels.
+        """
+        data, labels = self._given(x, label)
+        return self.decode(self.encode(data, label=labels), label=labels)
+
+
+class Completer(Question):
+    """Fills in the unknown part of an example."""
+
+    @final
+    def complete(self, x: Examples | Tensor, known: Tensor, *, label: Label = None, seed: Seed = None) -> Examples:
+        """Return the examples with all that is not `known` drawn anew; what is known stays as it is.
+
+        Args:
+            x: examples of the model's event; their unknown parts are not looked at.
+            known: boolean, `event.shape` or its last dimensions: true where the value is given.
+            label: of a conditional model, unless the examples carry their own.
+            seed: a number or a `torch.Generator`; None for a fresh one.
+
+        Raises:
+            DataError: for a mask of another shape, or one that keeps nothing or everything.
+        """
+        data, labels = self._given(x, label)
+        try:
+            mask = known.bool().expand(self.event.shape)
+        except RuntimeError:
+            raise DataError(f"the mask has shape {tuple(known.shape)}, the examples {self.event.shape}") from None
+        if mask.all() or not mask.any():
+            raise DataError(f"the mask keeps {'all' if mask.all() else 'nothing'}: expected a part of the example")
+        noise = self._noise(seed)
+        with self.asking():
+            parts = [
+                self.fill(
+                    data[part].to(self.device), mask.to(self.device), None if labels is None else labels[part], noise
+                )
+                for part in _chunks(len(data))
+            ]
+        return self._examples(parts, labels)
+
+    @abstractmethod
+    def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise) -> Tensor:
+        """Return `(B, *event.shape)` with everything outside `known` drawn anew."""

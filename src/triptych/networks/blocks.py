@@ -1,0 +1,67 @@
+"""Layers that several networks are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def mlp(inputs: int, hidden: Sequence[int], outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Return a multi-layer perceptron `(B, inputs) -> (B, outputs)`, linear at its end.
+
+    Example:
+        >>> mlp(784, [400], 64)(torch.zeros(2, 784)).shape
+        torch.Size([2, 64])
+    """
+    widths = [inputs, *hidden]
+    layers: list[nn.Module] = []
+    for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(narrow, wide), activation()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+def with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:
+    """Append the label's one-hot code to a vector, or as constant planes to an image (Mirza & Osindero 2014)."""
+    if label is None:
+        return x
+    code = torch.zeros(len(x), classes, dtype=x.dtype, device=x.device).scatter_(1, label.view(-1, 1), 1.0)
+    if x.dim() == 4:
+        code = code.view(len(x), classes, 1, 1).expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, code], 1)
+
+
+def conditioned(network: nn.Module, x: Tensor, label: Tensor | None) -> Tensor:
+    """Call a network, which takes labels only where the model is conditioned on them."""
+    out: Tensor = network(x) if label is None else network(x, label)
+    return out
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of images whose statistics are those of the whole batch, on however many processes.
+
+    `y = γ (x - E[x]) / √(Var[x] + ε) + β`. Reference: Ioffe & Szegedy 2015, Algorithm 1. With one process
+    it is torch's own; with several, sums are exchanged, so that data-parallel training computes what one
+    process would compute.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `(B, C, H, W)`."""
+        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
+            return super().forward(x)
+        from torch.distributed.nn.functional import all_reduce
+
+        count = x.numel() // x.shape[1] * dist.get_world_size()
+        mean = all_reduce(x.sum((0, 2, 3))) / count
+        centred = x - mean.view(1, -1, 1, 1)
+        variance = all_reduce((centred**2).sum((0, 2, 3))) / count
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        normed = centred * torch.rsqrt(variance + self.eps).view(1, -1, 1, 1)
+        return normed * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)

@@ -1,0 +1,110 @@
+"""Networks from a code to the features of an example: decoders of autoencoders, generators of games."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from triptych.event import Event
+from triptych.networks.blocks import BatchNorm, mlp, with_label
+from triptych.networks.encoders import auto_network, halvings
+
+
+class MLPDecoder(nn.Module):
+    """A multi-layer perceptron `(B, inputs) -> (B, outputs, *event.shape[1:])`.
+
+    Args:
+        event: what one example is.
+        inputs: length of the code.
+        outputs: numbers at each position of the example.
+        hidden: units of each hidden layer.
+        classes: number of labels that it is conditioned on; 0 for none.
+        layers: number of hidden layers.
+    """
+
+    def __init__(
+        self, event: Event, inputs: int, outputs: int, hidden: int = 400, classes: int = 0, layers: int = 1
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.shape = (outputs, *event.shape[1:])
+        positions = event.dims // event.shape[0]
+        self.layers = mlp(inputs + classes, [hidden] * layers, outputs * positions)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map codes (and labels) to features."""
+        out: Tensor = self.layers(with_label(z, label, self.classes))
+        return out.view(len(z), *self.shape)
+
+
+class ConvDecoder(nn.Module):
+    """One linear layer, then transposed convolutions, `(B, inputs) -> (B, outputs, H, W)`, for any size from 8×8.
+
+    The mirror of `ConvEncoder`: batch normalisation and rectifiers everywhere but at the output
+    (Radford et al. 2016, §3).
+
+    Args:
+        event: what one image is.
+        inputs: length of the code.
+        outputs: numbers at each position of the image.
+        channels: channels before the last convolution.
+        classes: number of labels that it is conditioned on; 0 for none.
+    """
+
+    def __init__(self, event: Event, inputs: int, outputs: int, channels: int = 64, classes: int = 0) -> None:
+        super().__init__()
+        self.classes = classes
+        _, height, width = event.shape
+        steps = halvings(event)
+        before = channels << (steps - 1)
+        self.first = nn.Linear(inputs + classes, before * (height >> steps) * (width >> steps), bias=False)
+        self.grid = (before, height >> steps, width >> steps)
+        layers: list[nn.Module] = [BatchNorm(before), nn.ReLU()]
+        for step in reversed(range(steps)):
+            after = channels << (step - 1) if step else outputs
+            odd = ((height >> step) % 2, (width >> step) % 2)  # what halving rounded away
+            layers.append(
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd, bias=step == 0)
+            )
+            if step:
+                layers += [BatchNorm(after), nn.ReLU()]
+            before = after
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map codes (and labels) to features."""
+        out: Tensor = self.layers(self.first(with_label(z, label, self.classes)).view(len(z), *self.grid))
+        return out
+
+
+def resolve_decoder(
+    name: str | nn.Module,
+    event: Event,
+    inputs: int,
+    outputs: int,
+    *,
+    hidden: int,
+    channels: int,
+    classes: int,
+    generator: bool = False,
+) -> nn.Module:
+    """Return the network that a constructor argument names, or the user's own module as it is.
+
+    Args:
+        name: "mlp", "conv", "auto" (see `auto_network`), or a module mapping codes `(B, inputs)` (and labels,
+            if `classes`) to features `(B, outputs, *event.shape[1:])`.
+        event: what one example is.
+        inputs: length of the code.
+        outputs: numbers at each position.
+        hidden: units of an MLP's hidden layers.
+        channels: channels before a convolutional network's last layer.
+        classes: number of labels that it is conditioned on; 0 for none.
+        generator: built for a game: two hidden layers in an MLP.
+
+    Raises:
+        ConfigurationError: for an unknown name, or convolutions on vectors or images below 8×8.
+    """
+    if isinstance(name, nn.Module):
+        return name
+    if auto_network(name, event) == "conv":
+        return ConvDecoder(event, inputs, outputs, channels, classes)
+    return MLPDecoder(event, inputs, outputs, hidden, classes, layers=2 if generator else 1)

@@ -1,0 +1,139 @@
+"""Networks from a scaled example to a vector: encoders of autoencoders, critics of games."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from triptych.errors import ConfigurationError, did_you_mean
+from triptych.event import Event
+from triptych.networks.blocks import mlp, with_label
+
+SMALLEST = 4
+"""Convolutional networks halve an image until its shorter side would fall below this."""
+
+
+def halvings(event: Event) -> int:
+    """Return how often a convolutional network halves an image.
+
+    >>> [halvings(Event((1, side, side), 256)) for side in (8, 28, 32, 64)]
+    [1, 2, 3, 4]
+    """
+    return max(1, int(math.log2(min(event.shape[1:]) / SMALLEST)))
+
+
+class MLPEncoder(nn.Module):
+    """A multi-layer perceptron on the flattened example, `(B, *event.shape) -> (B, outputs)`.
+
+    Args:
+        event: what one (scaled) example is.
+        outputs: length of the result.
+        hidden: units of each hidden layer.
+        classes: number of labels that it is conditioned on; 0 for none.
+        layers: number of hidden layers.
+        leaky: leaky rectifiers, as critics use, instead of rectifiers.
+    """
+
+    def __init__(
+        self, event: Event, outputs: int, hidden: int = 400, classes: int = 0, layers: int = 1, leaky: bool = False
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        activation = LeakyReLU if leaky else nn.ReLU
+        self.layers = mlp(event.dims + classes, [hidden] * layers, outputs, activation)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map scaled examples (and labels) to `(B, outputs)`."""
+        out: Tensor = self.layers(with_label(x.flatten(1), label, self.classes))
+        return out
+
+
+class LeakyReLU(nn.LeakyReLU):
+    """The leaky rectifier with the slope 0.2 of DCGAN (Radford et al. 2016, §3)."""
+
+    def __init__(self) -> None:
+        super().__init__(0.2)
+
+
+class ConvEncoder(nn.Module):
+    """Strided convolutions, then one linear layer, `(B, C, H, W) -> (B, outputs)`, for any size from 8×8.
+
+    Each 4×4 convolution of stride 2 halves the sides and doubles the channels (Radford et al. 2016, §3).
+
+    Args:
+        event: what one (scaled) image is.
+        outputs: length of the result.
+        channels: channels after the first convolution.
+        classes: number of labels that it is conditioned on; 0 for none.
+        spectral: divide each weight by its spectral norm (Miyato et al. 2018).
+    """
+
+    def __init__(
+        self, event: Event, outputs: int, channels: int = 64, classes: int = 0, spectral: bool = False
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        colours, height, width = event.shape
+        steps = halvings(event)
+        layers: list[nn.Module] = []
+        before = colours + classes
+        for step in range(steps):
+            after = channels << step
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), LeakyReLU()]
+            before = after
+        flat = before * (height >> steps) * (width >> steps)
+        layers += [nn.Flatten(), nn.Linear(flat, outputs)]
+        if spectral:
+            layers = [spectral_norm(m) if isinstance(m, nn.Conv2d | nn.Linear) else m for m in layers]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map scaled images (and labels) to `(B, outputs)`."""
+        out: Tensor = self.layers(with_label(x, label, self.classes))
+        return out
+
+
+def resolve_encoder(
+    name: str | nn.Module, event: Event, outputs: int, *, hidden: int, channels: int, classes: int, critic: bool = False
+) -> nn.Module:
+    """Return the network that a constructor argument names, or the user's own module as it is.
+
+    Args:
+        name: "mlp", "conv", "auto" (see `auto_network`), or a module mapping `(B, *event.shape)` scaled
+            examples (and labels, if `classes`) to `(B, outputs)`.
+        event: what one example is.
+        outputs: length of the result.
+        hidden: units of an MLP's hidden layers.
+        channels: channels after a convolutional network's first layer.
+        classes: number of labels that it is conditioned on; 0 for none.
+        critic: built for a game: leaky rectifiers, two hidden layers, spectral norm on convolutions.
+
+    Raises:
+        ConfigurationError: for an unknown name, or convolutions on vectors or images below 8×8.
+    """
+    if isinstance(name, nn.Module):
+        return name
+    if auto_network(name, event) == "conv":
+        return ConvEncoder(event, outputs, channels, classes, spectral=critic)
+    return MLPEncoder(event, outputs, hidden, classes, layers=2 if critic else 1, leaky=critic)
+
+
+def auto_network(name: str, event: Event) -> str:
+    """Return "conv" or "mlp": "auto" is convolutional for images of 16×16 and more.
+
+    Raises:
+        ConfigurationError: for an unknown name, or convolutions on vectors or images below 8×8.
+
+    Example:
+        >>> auto_network("auto", Event((1, 8, 8), 17)), auto_network("auto", Event((3, 32, 32), 256))
+        ('mlp', 'conv')
+    """
+    if name == "auto":
+        return "conv" if event.is_image and min(event.shape[1:]) >= 16 else "mlp"
+    if name not in ("mlp", "conv"):
+        raise ConfigurationError(f"no network {name!r}; {did_you_mean(name, ['auto', 'conv', 'mlp'])}")
+    if name == "conv" and (not event.is_image or min(event.shape[1:]) < 8):
+        raise ConfigurationError(f"'conv' takes images of at least 8×8, the data is a {event}: try 'mlp'")
+    return name

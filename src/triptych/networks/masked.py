@@ -1,0 +1,108 @@
+"""Masked convolutions: networks in which no output sees its own or a later sub-pixel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def causal_mask(outputs: int, inputs: int, height: int, width: int, own: bool, colours: int = 1) -> Tensor:
+    """Return the mask `(outputs, inputs, height, width)` of a convolution in raster order.
+
+    All rows above and all columns to the left of the centre are seen. At the centre, output channels of
+    colour c see input channels of the colours before c, and of c itself if `own` (mask B; else mask A).
+    Channels belong to colours in equal blocks. Reference: van den Oord et al. 2016, §3.4 and fig. 4.
+
+    Example:
+        >>> causal_mask(1, 1, 3, 3, own=False)[0, 0].int().tolist()
+        [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
+    """
+    mask = torch.zeros(outputs, inputs, height, width)
+    row, column = height // 2, width // 2
+    mask[:, :, :row] = 1
+    mask[:, :, row, :column] = 1
+    of_output = torch.arange(outputs) * colours // outputs
+    of_input = torch.arange(inputs) * colours // inputs
+    seen = of_output[:, None] >= of_input[None] if own else of_output[:, None] > of_input[None]
+    mask[:, :, row, column] = seen.float()
+    return mask
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution that keeps raster order and the size of the image.
+
+    Args:
+        inputs: input channels.
+        outputs: output channels.
+        kernel_size: height and width, odd.
+        own: whether a colour sees itself at the centre (mask B) or not (mask A).
+        colours: into how many colours the channels are divided.
+    """
+
+    mask: Tensor
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: tuple[int, int], own: bool, colours: int = 1) -> None:
+        padding = (kernel_size[0] // 2, kernel_size[1] // 2)
+        super().__init__(inputs, outputs, kernel_size, padding=padding)
+        mask = causal_mask(outputs, inputs, *kernel_size, own=own, colours=colours)
+        self.register_buffer("mask", mask, persistent=False)
+        with torch.no_grad():
+            # Fewer taps are seen than torch's initialisation counts on: keep the variance of its outputs.
+            self.weight *= mask / mask.mean().clamp(min=1e-6).sqrt()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve `(B, inputs, H, W)` to `(B, outputs, H, W)`."""
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class CausalConvNet(nn.Module):
+    """A stack of masked convolutions with residual connections, `(B, C, H, W) -> (B, outputs, H, W)`.
+
+    The first layer has mask A, the others mask B. A pixel's label, if there is one, shifts every layer.
+
+    Args:
+        inputs: input channels C.
+        outputs: output channels.
+        channels: channels of the hidden layers; a multiple of `colours`.
+        layers: number of k×k masked convolutions.
+        kernel_size: height and width of their kernels.
+        colours: into how many ordered colours the channels are divided.
+        classes: number of labels that it is conditioned on; 0 for none.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        channels: int,
+        layers: int,
+        kernel_size: tuple[int, int],
+        colours: int = 1,
+        classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.first = MaskedConv2d(inputs, channels, kernel_size, own=False, colours=colours)
+        self.hidden = nn.ModuleList(
+            MaskedConv2d(channels, channels, kernel_size, own=True, colours=colours) for _ in range(layers - 1)
+        )
+        self.shifts = nn.ModuleList(nn.Embedding(classes, channels) for _ in range(layers if classes else 0))
+        self.head = nn.Sequential(
+            nn.ReLU(),
+            MaskedConv2d(channels, channels, (1, 1), own=True, colours=colours),
+            nn.ReLU(),
+            MaskedConv2d(channels, outputs, (1, 1), own=True, colours=colours),
+        )
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map scaled images to features, in which position i sees only what comes before i."""
+        shifts = [shift(label)[:, :, None, None] for shift in self.shifts] if label is not None else []
+        h = self.first(x)
+        for layer, conv in enumerate(self.hidden):
+            if shifts:
+                h = h + shifts[layer]
+            h = h + conv(torch.relu(h))
+        if shifts:
+            h = h + shifts[-1]
+        out: Tensor = self.head(h)
+        return out

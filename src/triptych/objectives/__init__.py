@@ -1,0 +1,1 @@
+"""Objectives: pure functions from distributions or critics' outputs to unreduced loss terms."""

@@ -1,0 +1,336 @@
+"""The one loop that trains every model: for each player's turn, freeze the others, sum the terms, step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from triptych.catalogue import name_of
+from triptych.data.batches import Batch, Batches
+from triptych.data.examples import Examples
+from triptych.errors import NonFiniteError
+from triptych.models.base import Model
+from triptych.models.questions import Bounded, Sampler
+from triptych.noise import Noise, mix
+from triptych.pictures import save_grid
+from triptych.training import rundir
+from triptych.training.budget import Budget, learning_rate_factor
+from triptych.training.logging import Metrics, Progress, Record
+from triptych.training.pace import Marks, StopRequest, Window
+from triptych.training.seat import Seat, give_turn, non_finite
+from triptych.training.setup import check_options, configuration, launch, usable_examples
+from triptych.training.state import State
+
+SAMPLES = 64
+"""How many samples a picture shows while training."""
+
+
+@dataclass
+class Run:
+    """What a training run did.
+
+    Args:
+        steps: rounds done.
+        seconds: training time, pauses for pictures and checkpoints not counted.
+        records: figures of each logging window, as in `metrics.jsonl`.
+        directory: where it was kept; None if it was not.
+        rank: number of this process; 0 is the one that writes.
+        notes: what the user should know, such as a damaged checkpoint that was passed over.
+    """
+
+    steps: int
+    seconds: float
+    records: list[Record]
+    directory: Path | None = None
+    rank: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted by the user; what was done has been saved."""
+
+
+def fit(
+    model: Model,
+    train: Examples,
+    valid: Examples | None = None,
+    *,
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    batch_size: int = 64,
+    lr: float | None = None,
+    schedule: str = "constant",
+    warmup: int = 0,
+    clip: float | None = None,
+    ema: float | None = None,
+    seed: int = 0,
+    run: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    log_every: int = 50,
+    checkpoint_every: int | None = None,
+    sample_every: int | None = None,
+    accelerator: str = "auto",
+    devices: int = 1,
+    precision: str = "32-true",
+    compile: bool = False,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Train any model on examples, by playing its game.
+
+    A round gives each player its turns; the first draws a minibatch per turn, later ones see the last one
+    drawn (Goodfellow et al. 2014, Algorithm 1). What is random in round t is a function of (seed, t) alone:
+    a resumed run ends with the same bytes as one never interrupted, on the same machine.
+
+    Args:
+        model: what is trained, in place.
+        train: the training split.
+        valid: held-out examples (never the test split). If the model bounds log p(x), it is measured on them
+            at each fiftieth of the budget, and the model ends with the weights that were best.
+        steps: budget in rounds of the game.
+        epochs: budget in passes over the training split.
+        minutes: budget in minutes of training time.
+        batch_size: examples in a minibatch, over all processes.
+        lr: learning rate of every player; None for those that the model recommends.
+        schedule: of the learning rate over the budget: constant, cosine or linear.
+        warmup: rounds in which the learning rate rises to its value.
+        clip: largest norm of a player's gradient; None for any.
+        ema: decay of an exponential moving average of the weights, which the trained model then has.
+        seed: of the order of the data and of all noise.
+        run: directory for configuration, metrics, samples, checkpoints and the model; None to keep nothing.
+        resume: go on with the run that is in the directory.
+        overwrite: drop the run that is in the directory.
+        log_every: rounds in a logging window.
+        checkpoint_every: rounds between checkpoints; None for about one a minute.
+        sample_every: rounds between pictures of samples; None for one at each tenth of the budget.
+        accelerator: auto, cpu, cuda or mps.
+        devices: number of processes that share each minibatch.
+        precision: 32-true, or bf16-mixed on hardware that has it.
+        compile: compile the networks with torch.compile; the first rounds then take up to a minute.
+        tensorboard: also write TensorBoard events; needs the [track] extra.
+        progress: show progress on standard error.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ConfigurationError: for an option out of its range.
+        DataError: for examples that are not the model's, too few, or without the labels it needs.
+        CheckpointError: for a run directory that holds something else, or cannot be written.
+        NonFiniteError: as soon as a loss or gradient is NaN or infinite.
+        Interrupted: after Ctrl-C, when everything has been saved.
+
+    Example:
+        >>> import triptych as tp
+        >>> train, _ = tp.data.load("digits")
+        >>> run = tp.fit(tp.GAN(train.event), train, steps=3, progress=False)
+        >>> run.steps
+        3
+    """
+    options = SimpleNamespace(**{k: v for k, v in locals().items() if k not in ("model", "train", "valid")})
+    check_options(options)
+    valid = valid if valid is None else usable_examples(model, valid)
+    return _Training(model, usable_examples(model, train), valid, options).run()
+
+
+class _Training:
+    """One call of `fit`: the parts that the loop needs, and the loop."""
+
+    def __init__(
+        self, model: Model, train: Examples, valid: Examples | None, options: SimpleNamespace
+    ) -> None:
+        self.model, self.train, self.valid, self.options = model, train, valid, options
+        self.fabric = launch(options)
+        self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
+        self.batches = Batches(
+            train, options.batch_size, seed=options.seed, rank=self.rank, world=self.world, device=self.fabric.device
+        )
+        self.fabric.to_device(model)
+        self.seats = [Seat(player, options.lr, options.clip) for player in model.players]
+        self.turns = self.seats[0].player.turns
+        per_epoch = self.batches.per_epoch
+        self.budget = Budget.of(options.steps, options.epochs, options.minutes, per_epoch, self.turns)
+        self.state = State(model, self.seats, options.ema)
+        self.path = None if options.run is None else Path(options.run)
+        self.writes = self.path is not None and self.rank == 0
+        self.stop = StopRequest()
+        self.step, self.seconds = 0, 0.0
+        self.saved: Path | None = None
+        self.validation: Record = {}
+        self.pending: list[tuple[int, Seat, list[str], Tensor]] = []
+
+    def run(self) -> Run:
+        """Claim the run directory, take up what is there, play until the budget is used up, and save."""
+        options, notes = self.options, []
+        if self.path is not None and self.rank == 0:
+            config = configuration(self.model, self.train, options)
+            rundir.claim(self.path, config, resume=options.resume, overwrite=options.overwrite)
+        self.fabric.barrier()
+        if self.path is not None and options.resume:
+            self.step, notes = self.state.restore(self.path)
+        self.metrics = Metrics(self.path if self.writes else None, self.step, options.tensorboard and self.writes)
+        self.seconds = self.metrics.seconds
+        shown = options.progress and self.rank == 0
+        with self.stop.listening(), Progress(name_of(self.model), shown) as self.progress:
+            for note in notes:
+                self.progress.say(note)
+            try:
+                self.train_model()
+            finally:
+                self.metrics.close()
+        self.state.settle()
+        self.fabric.barrier()
+        return Run(self.step, self.seconds, self.metrics.records, self.path, self.rank, notes)
+
+    def train_model(self) -> None:
+        """Play, in training mode; leave the model ready to be asked, and torch's random state as it was."""
+        cuda = self.fabric.device.type == "cuda"
+        if self.options.compile:
+            for seat in self.seats:
+                for module in seat.player.modules:
+                    module.compile()
+        self.model.train()
+        try:
+            with torch.random.fork_rng(devices=[self.fabric.device] if cuda else []):
+                self.rounds()
+        finally:
+            for seat in self.seats:
+                give_turn([seat], seat)
+            self.model.eval()
+        self.save()
+        if self.stop.asked and not self.budget.over(self.step, self.seconds):
+            where = f"; saved in {self.path}: go on with --resume" if self.path else ""
+            raise Interrupted(f"stopped after step {self.step:,}{where}")
+
+    def rounds(self) -> None:
+        """Play round after round. This is the loop."""
+        generator = torch.Generator(self.fabric.device)
+        batches = self.batches.since(self.step * self.turns)
+        marks = Marks(self.options, self.budget, self.step, self.seconds)
+        window = Window(self.step, self.seconds)
+        while not self.over():
+            started = time.perf_counter()
+            noise = self.noise(generator)
+            factor = self.learning_rate_factor()
+            for seat in self.seats:
+                seat.schedule(factor)
+                for _ in range(seat.player.turns):
+                    batch = next(batches) if seat is self.seats[0] else batch
+                    self.turn(seat, batch, noise)
+            self.step += 1
+            if self.state.average is not None:
+                self.state.average.update(self.step)
+            validating = marks.validation_due(self.step, self.seconds)
+            reporting = validating or self.step % self.options.log_every == 0
+            if reporting:
+                self.fetch()
+            self.seconds += time.perf_counter() - started
+            if validating:
+                self.validate()
+            if reporting:
+                self.report(window)
+            if self.step % self.options.log_every == 0:
+                self.agree_to_stop()
+            if marks.sample_due(self.step, self.seconds):
+                self.picture()
+            if marks.checkpoint_due(self.step):
+                self.save()
+        self.fetch()
+        if self.step > window.step:
+            self.validate()
+            self.report(window)
+
+    def turn(self, seat: Seat, batch: Batch, noise: Noise) -> None:
+        """Let one player move once."""
+        if len(self.seats) > 1:
+            give_turn(self.seats, seat)
+        means, norm = seat.gradient(self.fabric, batch, noise)
+        self.pending.append((self.step + 1, seat, list(means), torch.stack([*means.values(), norm])))
+        if self.fabric.device.type == "cpu":  # reading costs nothing here: stop before a bad step is taken
+            self.check(*self.pending[-1])
+        seat.optimizer.step()
+
+    def noise(self, generator: torch.Generator) -> Noise:
+        """Return the randomness of this round, and set torch's own, for layers that draw from it."""
+        own = mix(self.options.seed, self.step, 1 + self.rank)
+        torch.default_generator.manual_seed(own)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.manual_seed(own)
+        return Noise(generator.manual_seed(mix(self.options.seed, self.step)), self.rank, self.world)
+
+    def learning_rate_factor(self) -> float:
+        """Return the factor on the learning rates in this round."""
+        fraction = self.budget.fraction(self.step, self.seconds)
+        return learning_rate_factor(self.options.schedule, self.options.warmup, self.step, fraction)
+
+    def over(self) -> bool:
+        """Return whether to stop. Several processes stop together: by steps, or as `agree_to_stop` found."""
+        if self.world > 1 and self.budget.steps is None:
+            return self.stop.asked
+        return self.stop.asked or self.budget.over(self.step, self.seconds)
+
+    def agree_to_stop(self) -> None:
+        """Let all processes stop at this step if one of them was asked to, or has no time left."""
+        if self.world > 1:
+            mine = self.stop.asked or self.budget.over(self.step, self.seconds)
+            votes = self.fabric.all_reduce(torch.tensor(float(mine), device=self.fabric.device), reduce_op="sum")
+            self.stop.asked = bool(votes)
+
+    def check(self, step: int, seat: Seat, names: list[str], figures: Tensor) -> None:
+        """Stop if a figure of a turn is not finite."""
+        *means, norm = figures.tolist()
+        wrong = non_finite(seat, dict(zip(names, means, strict=True)), norm)
+        if wrong:
+            last = f"the last good checkpoint is {self.saved}" if self.saved else "there is no checkpoint yet"
+            raise NonFiniteError(f"{wrong} at step {step:,}; {last}; try a lower --lr, or --clip 1")
+
+    def fetch(self) -> None:
+        """Bring the pending figures from the device and check them, as `turn` does where that is free."""
+        if self.fabric.device.type != "cpu":
+            self.pending = [(step, seat, names, figures.cpu()) for step, seat, names, figures in self.pending]
+            for figures in self.pending:
+                self.check(*figures)
+
+    def report(self, window: Window) -> None:
+        """Write the means of the figures since the last report."""
+        record: Record = {"step": self.step, **window.speed(self.step, self.seconds, self.options.batch_size * self.turns)}
+        losses: dict[str, float] = {}
+        for seat in self.seats:
+            own = [(names, figures) for _, player, names, figures in self.pending if player is seat]
+            *means, norm = torch.stack([figures for _, figures in own]).double().mean(0).tolist()
+            for name, mean in zip(own[0][0], means, strict=True):
+                record[f"{seat.player.name}/{name}"] = mean
+            record[f"{seat.player.name}/gradient_norm"] = norm
+            losses[seat.player.name] = sum(means)
+        record |= self.validation
+        self.validation = {}
+        self.pending.clear()
+        self.metrics.append(record)
+        self.progress.update(record, self.budget.fraction(self.step, self.seconds), losses)
+
+    def validate(self) -> None:
+        """Measure log p(x), or its bound, on held-out examples, and keep the weights if they are the best."""
+        if self.valid is not None and isinstance(self.model, Bounded):
+            with self.state.averaged():
+                nats = float(self.model.log_prob_bounds(self.valid, seed=self.options.seed).lower.mean())
+                self.state.consider(nats)
+            self.validation = {"held-out/nll": -nats}
+
+    def picture(self) -> None:
+        """Draw samples of the model as it is, always from the same seed."""
+        if self.path is not None and self.writes and isinstance(self.model, Sampler):
+            with self.state.averaged():
+                samples = self.model.sample(SAMPLES, seed=self.options.seed)
+            save_grid(samples, self.path / "samples" / f"step-{self.step:09d}.png")
+
+    def save(self) -> None:
+        """Write a checkpoint, and the model as it is now."""
+        if self.path is not None and self.writes:
+            self.saved = self.state.save(self.path, self.step)

@@ -1,0 +1,100 @@
+"""One player's place at the table: its parameters, its optimiser, and how it takes a turn."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from triptych.data.batches import Batch
+from triptych.errors import ConfigurationError
+from triptych.models.base import Player, Terms
+from triptych.noise import Noise
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Seat:
+    """A player with the parameters that it alone may change, and their optimiser.
+
+    Args:
+        player: who plays.
+        lr: learning rate; None for the one that the model recommends.
+        clip: largest norm of a gradient; None for any.
+    """
+
+    def __init__(self, player: Player, lr: float | None, clip: float | None) -> None:
+        self.player = player
+        self.parameters = [p for p in player.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ConfigurationError(f"player {player.name!r} has no parameters to change")
+        self.optimizer = _make_optimizer(player, self.parameters, lr)
+        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.clip = clip
+
+    def schedule(self, factor: float) -> None:
+        """Set the learning rates to `factor` times what they were made with."""
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def gradient(self, fabric: Fabric, batch: Batch, noise: Noise) -> tuple[Terms, Tensor]:
+        """Compute the gradient of the sum of the terms' means; return the means and the gradient's norm.
+
+        With several processes the gradient is averaged over them. Torch's own data-parallel wrapper is not
+        used: it counts on one loss over all parameters, where a game has one per player.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        with fabric.autocast():
+            terms = self.player.objective(batch, noise)
+            means = {name: term.mean() for name, term in terms.items()}
+            loss = torch.stack(list(means.values())).sum() if len(means) > 1 else next(iter(means.values()))
+        fabric.backward(loss)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if fabric.world_size > 1:
+            _average(fabric, gradients)
+        norm = nn.utils.get_total_norm(gradients)
+        if self.clip is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.clip, norm)
+        return {name: mean.detach() for name, mean in means.items()}, norm
+
+
+def _make_optimizer(
+    player: Player, parameters: Sequence[nn.Parameter], lr: float | None
+) -> torch.optim.Optimizer:
+    """Make a player's optimiser, fused where it can be: several times faster than one operation a tensor."""
+    options: dict[str, object] = {} if lr is None else {"lr": lr}
+    made = player.optimizer(parameters, **options)
+    if "fused" in inspect.signature(type(made)).parameters:
+        made = player.optimizer(parameters, fused=True, **options)
+    return made
+
+
+@torch.no_grad()
+def _average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
+    """Replace each gradient by its mean over the processes, in one exchange."""
+    flat = fabric.all_reduce(torch.cat([g.reshape(-1) for g in gradients]), reduce_op="mean")
+    assert isinstance(flat, Tensor)
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def give_turn(seats: Sequence[Seat], seat: Seat) -> None:
+    """Freeze all parameters but those of `seat`."""
+    for other in seats:
+        for parameter in other.parameters:
+            parameter.requires_grad_(other is seat)
+
+
+def non_finite(seat: Seat, means: dict[str, float], norm: float) -> str | None:
+    """Say which term or gradient is NaN or infinite, None if none is."""
+    for name, value in means.items():
+        if not math.isfinite(value):
+            return f"{seat.player.name}'s term {name!r} became {value}"
+    if not math.isfinite(norm):
+        return f"{seat.player.name}'s gradient became {norm}"
+    return None

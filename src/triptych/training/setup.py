@@ -1,0 +1,86 @@
+"""What is settled before the first round: options, examples, processes, the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from triptych import __version__
+from triptych.catalogue import name_of
+from triptych.data.examples import Examples
+from triptych.errors import ConfigurationError, DataError
+from triptych.models.base import Model
+from triptych.training.budget import check_schedule
+from triptych.training.checkpoint import plain_arguments
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+PRECISIONS = ("32-true", "bf16-mixed")
+NOT_CONFIGURATION = ("run", "resume", "overwrite", "progress")
+"""Options of `fit` that say where and how to show a run, and are no part of what it is."""
+
+
+def configuration(model: Model, train: Examples, options: SimpleNamespace) -> dict[str, Any]:
+    """Return the resolved configuration of a run: all that is needed to do it again."""
+    return {
+        "triptych": __version__,
+        "model": name_of(model),
+        "arguments": plain_arguments(model),
+        "data": dict(train.source) or {"event": model.event.to_dict(), "examples": len(train)},
+        "training": {name: value for name, value in vars(options).items() if name not in NOT_CONFIGURATION},
+    }
+
+
+def launch(options: SimpleNamespace) -> Fabric:
+    """Start the processes, and set each one's device and precision."""
+    from lightning_fabric import Fabric
+
+    fabric = Fabric(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        strategy="ddp" if options.devices > 1 else "auto",
+        precision=options.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def check_options(options: SimpleNamespace) -> None:
+    """Raise `ConfigurationError` for an option of `fit` that is out of its range."""
+    check_schedule(options.schedule, options.warmup)
+    for name in ("lr", "clip", "log_every", "checkpoint_every", "sample_every", "devices"):
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            raise ConfigurationError(f"{name}={value}: expected a number above 0")
+    if options.ema is not None and not 0 <= options.ema < 1:
+        raise ConfigurationError(f"ema={options.ema}: expected a decay from 0 to below 1, such as 0.999")
+    if options.precision not in PRECISIONS:
+        raise ConfigurationError(f"precision={options.precision}: expected {' or '.join(PRECISIONS)}")
+    if options.accelerator not in ACCELERATORS:
+        raise ConfigurationError(f"accelerator={options.accelerator}: expected {' or '.join(ACCELERATORS)}")
+    if options.resume and options.overwrite:
+        raise ConfigurationError("resume and overwrite were both given: expected one of them")
+    if (options.resume or options.overwrite or options.tensorboard) and options.run is None:
+        raise ConfigurationError("resume, overwrite and tensorboard need a run directory: give run=...")
+
+
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+
+
+def usable_examples(model: Model, train: Examples) -> Examples:
+    """Return the examples as the model is trained on them: with labels only if it is conditioned on them.
+
+    Raises:
+        DataError: for examples that are not the model's, or without the labels that it needs.
+    """
+    if (train.event.shape, train.event.levels) != (model.event.shape, model.event.levels):
+        raise DataError(f"the examples are {train.event}, the model takes {model.event}")
+    if not model.classes:
+        return replace(train, labels=None, classes=())
+    if train.labels is None:
+        raise DataError(f"classes={model.classes} was asked for, but the data has no labels: leave classes away")
+    if int(train.labels.max()) >= model.classes:
+        raise DataError(f"the data has a label {int(train.labels.max())}, the model classes={model.classes}")
+    return train

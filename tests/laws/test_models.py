@@ -1,0 +1,51 @@
+"""The laws, over every model of the catalogue and every kind of event."""
+
+import pytest
+
+from triptych.catalogue import CATALOGUE, build
+from triptych.errors import ConfigurationError
+from triptych.event import Event
+from triptych.testing import LAWS, check_model, examples_of
+
+EVENTS = {
+    "digits": Event((1, 8, 8), 17),
+    "binary": Event((1, 8, 8), 2),
+    "colour": Event((3, 9, 8), 256),
+    "vector": Event((3,), centre=(1.0, 0.0, -5.0), spread=(2.0, 1.0, 10.0)),
+}
+SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 4}
+
+
+def small(name: str, event: Event, **arguments):
+    accepted = CATALOGUE[name].model.__init__.__code__.co_varnames
+    sizes = {key: value for key, value in SMALL.items() if key in accepted}
+    return build(name, event, **{**sizes, **arguments})
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("kind", EVENTS)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_model_obeys_the_laws(name, kind, classes):
+    checked = check_model(small(name, EVENTS[kind], classes=classes))
+    assert set(list(LAWS)[:7]) <= set(checked)
+
+
+@pytest.mark.parametrize("network", ["conv"])
+@pytest.mark.parametrize("name", ["vae", "gan"])
+def test_convolutional_networks_obey_the_laws(name, network):
+    parts = {"vae": ("encoder", "decoder"), "gan": ("critic", "generator")}[name]
+    check_model(small(name, Event((3, 17, 22), 256), **{part: network for part in parts}))
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_label_is_refused_where_there_is_none_and_out_of_range(name):
+    event = EVENTS["binary"]
+    with pytest.raises(ConfigurationError, match="without labels"):
+        small(name, event).sample(2, label=1)
+    with pytest.raises(ConfigurationError, match="out of range"):
+        small(name, event, classes=3).sample(2, label=3)
+
+
+def test_examples_are_of_the_event():
+    for event in EVENTS.values():
+        event.check(examples_of(event).data)
