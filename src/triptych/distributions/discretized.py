@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn import functional as F
 
 LOG_SCALE_MIN = -7.0
 """The floor of a log-scale on [-1, 1], as published for PixelCNN++ (Salimans et al. 2017, code)."""
+LOG_SCALE_MAX = 5.0
+"""Beyond this scale nearly all mass is at the end levels, and single precision loses the bins between."""
 
 
 class Family(ABC):
@@ -27,8 +30,8 @@ class Family(ABC):
 
     @staticmethod
     def scale(log_scale: Tensor) -> Tensor:
-        """Return the scale, floored at `exp(LOG_SCALE_MIN)`."""
-        return log_scale.clamp(min=LOG_SCALE_MIN).exp()
+        """Return the scale, kept between `exp(LOG_SCALE_MIN)` and `exp(LOG_SCALE_MAX)`."""
+        return log_scale.clamp(LOG_SCALE_MIN, LOG_SCALE_MAX).exp()
 
 
 class Logistic(Family):
@@ -46,21 +49,41 @@ class Logistic(Family):
 
 
 class Normal(Family):
-    """The standard normal distribution."""
+    """The standard normal distribution.
+
+    Below -1 it is computed as `log Φ(t) = log ½ erfcx(-t/√2) - t²/2`: torch's own `log_ndtr` is right there, but
+    its gradient loses all digits from t = -100 on.
+    """
 
     @staticmethod
     def log_cdf(t: Tensor) -> Tensor:
         """Return `log Φ(t)`."""
-        return torch.special.log_ndtr(t)
+        t = t.clamp(-_FAR, _FAR)
+        deep = t < -1
+        tail = _log_half_erfcx(torch.where(deep, t, -1.0)) - 0.5 * torch.where(deep, t, 0.0) ** 2
+        return torch.where(deep, tail, torch.special.log_ndtr(torch.where(deep, 0.0, t)))
 
     @staticmethod
     def log_between(low: Tensor, high: Tensor) -> Tensor:
         """Return `log(Φ(h) - Φ(l))`, taken in the lower tail, where the difference loses no digits."""
+        low, high = low.clamp(-_FAR, _FAR), high.clamp(-_FAR, _FAR)
         upper = low + high > 0
         low, high = torch.where(upper, -high, low), torch.where(upper, -low, high)
-        log_high = torch.special.log_ndtr(high)
-        gap = (log_high - torch.special.log_ndtr(low)).clamp(min=1e-6)
-        return log_high + _log1mexp(gap)
+        deep = high < -1
+        a, b = torch.where(deep, low, -2.0), torch.where(deep, high, -1.0)
+        tail_gap = _log_half_erfcx(b) - _log_half_erfcx(a) + 0.5 * (a - b) * (a + b)
+        log_high = Normal.log_cdf(high)
+        near_gap = log_high - Normal.log_cdf(low)
+        return log_high + _log1mexp(torch.where(deep, tail_gap, near_gap).clamp(min=1e-6))
+
+
+_FAR = 1e9
+"""Beyond this many scales a float's square is near overflow."""
+
+
+def _log_half_erfcx(t: Tensor) -> Tensor:
+    """Return `log ½ erfcx(-t/√2)` for t ≤ -1."""
+    return torch.log(0.5 * torch.special.erfcx(-t / math.sqrt(2)))
 
 
 def _log1mexp(gap: Tensor) -> Tensor:
@@ -78,7 +101,7 @@ def bin_log_prob(family: type[Family], x: Tensor, mean: Tensor, log_scale: Tenso
         log_scale: logarithm of the scale.
         levels: number of levels.
     """
-    inverse = torch.exp(-log_scale.clamp(min=LOG_SCALE_MIN))
+    inverse = 1 / family.scale(log_scale)
     level = x.to(mean.dtype)
     step = 2.0 / (levels - 1)
     high = (level * step - 1.0 + step / 2 - mean) * inverse
@@ -91,7 +114,7 @@ def bin_log_prob(family: type[Family], x: Tensor, mean: Tensor, log_scale: Tenso
 
 def expected_level(family: type[Family], mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
     """Return the expectation of a rounded draw, in levels: `Σ_l P(level > l)`."""
-    inverse = torch.exp(-log_scale.clamp(min=LOG_SCALE_MIN))
+    inverse = 1 / family.scale(log_scale)
     step = 2.0 / (levels - 1)
     total = torch.zeros_like(mean)
     for level in range(levels - 1):

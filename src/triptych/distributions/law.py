@@ -64,4 +64,4 @@ class Law(ABC):
     def by_colour(self, parameters: int) -> list[Tensor]:
         """Split the features into `parameters` tensors, each `(B, C, H, W)` or `(B, D)`."""
         shape = (len(self.features), self.event.shape[0], parameters, *self.event.shape[1:])
-        return list(self.features.view(shape).unbind(2))
+        return list(self.features.reshape(shape).unbind(2))

@@ -93,7 +93,7 @@ class Categorical(ImageLaw):
     def log_prob_map(self, x: Tensor) -> Tensor:
         """Return `(B, C, H, W)` nats."""
         batch, colours, height, width = x.shape
-        logits = self.features.view(batch * colours, self.levels, height, width)
+        logits = self.features.reshape(batch * colours, self.levels, height, width)
         nats = -F.cross_entropy(logits, x.flatten(0, 1).long(), reduction="none")
         return nats.view(x.shape)
 
@@ -159,7 +159,7 @@ class DiscretizedLogisticMixture(ImageLaw):
     def _parameters(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return logits `(B, K, H, W)`, means and log-scales `(B, K, C, H, W)`, coefficients `(B, K, pairs, H, W)`."""
         batch, _, height, width = self.features.shape
-        per = self.features.view(batch, self.components, -1, height, width)
+        per = self.features.reshape(batch, self.components, -1, height, width)
         colours = self.event.shape[0]
         logits, means, log_scales, pairs = per.split([1, colours, colours, per.shape[2] - 1 - 2 * colours], 2)
         return logits.squeeze(2), means, log_scales, torch.tanh(pairs)

@@ -84,7 +84,7 @@ class GaussianMixture(VectorLaw):
 
     def _parameters(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, means and log-scales, each `(B, D, K)`."""
-        logits, means, log_scales = self.features.view(
+        logits, means, log_scales = self.features.reshape(
             len(self.features), self.event.dims, 3, self.components
         ).unbind(2)
         return logits, means, log_scales

@@ -1,0 +1,93 @@
+"""The program `triptych`: its verbs, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from triptych.cli.lazy import HELP, Lazy, lazy_group
+from triptych.cli.models import explain, models
+from triptych.cli.train import train_app
+from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
+from triptych.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+_VERBS = {"evaluate": Lazy(EVALUATE, evaluate_verb), "compare": Lazy(COMPARE, compare_verb)}
+
+app = typer.Typer(
+    name="triptych",
+    cls=lazy_group(_VERBS, "command"),
+    help="Train, sample, score and compare every classic family of deep generative model on your own data.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=HELP,
+)
+app.command()(models)
+app.command()(explain)
+app.add_typer(train_app, name="train")
+app.command()(sample)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from triptych import __version__
+
+        print(f"triptych {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program: 0 if all went well, 2 for a user's error, 130 if interrupted, 1 for a defect."""
+    given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    warnings.showwarning = _warn
+    try:
+        code = app(args=given, standalone_mode=False, prog_name="triptych")
+    except KeyboardInterrupt as stop:
+        _say(f"interrupted: {stop}" if str(stop) else "interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        code = _explain(error, debug="--debug" in given)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    """Print an error as one line, and return the exit code that it stands for."""
+    usage = getattr(error, "format_message", None)
+    if debug and usage is None:
+        raise error
+    if isinstance(error, UserError):
+        _say(f"error: {error}")
+        return USER_ERROR
+    if usage is not None:  # typer's own: an unknown option, a missing argument
+        context = getattr(error, "ctx", None)
+        where = f" (see `{context.command_path} --help`)" if context is not None else ""
+        _say(f"error: {usage()}{where}")
+        return USER_ERROR
+    _say(f"defect: {type(error).__name__}: {error} (run again with --debug for the traceback, and please report it)")
+    return 1
+
+
+def _say(line: str) -> None:
+    print(" ".join(line.split()), file=sys.stderr, flush=True)
+
+
+def _warn(message: Any, *_: Any, **__: Any) -> None:
+    _say(f"warning: {message}")

@@ -1,0 +1,113 @@
+"""`triptych models` and `triptych explain`: what there is, and what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli.options import Debug, Quiet, Seed
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List the models, and what each can answer."""
+    import json
+
+    from triptych.catalogue import CATALOGUE
+    from triptych.queries import answers, likelihood_kind
+
+    if as_json:
+        listed = {
+            name: {
+                "family": entry.family,
+                "reference": entry.reference,
+                "summary": entry.summary,
+                "likelihood": likelihood_kind(entry.model),
+                "answers": answers(entry.model),
+            }
+            for name, entry in CATALOGUE.items()
+        }
+        print(json.dumps(listed, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in ("model", "family", "log p(x)", "answers", "reference"):
+        table.add_column(column, overflow="fold")
+    for name, entry in CATALOGUE.items():
+        asked = ", ".join(answers(entry.model))
+        table.add_row(name, entry.family, likelihood_kind(entry.model), asked, entry.reference)
+    Console().print(table)
+    print("\nMore of one: triptych explain MODEL. Its options: triptych train MODEL --help.")
+
+
+def explain(
+    what: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="A name of the catalogue, or a run directory.")],
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Explain a model, or what a run directory holds."""
+    from triptych.catalogue import CATALOGUE
+
+    if what in CATALOGUE:
+        _explain_model(what)
+    elif Path(what).is_dir():
+        _explain_run(Path(what))
+    else:
+        from triptych.errors import ConfigurationError, did_you_mean
+
+        raise ConfigurationError(f"{what!r} is neither a model nor a run directory; {did_you_mean(what, CATALOGUE)}")
+
+
+def _explain_model(name: str) -> None:
+    import inspect
+
+    from triptych.catalogue import CATALOGUE
+    from triptych.cli.options import argument_help
+    from triptych.models.base import QUESTIONS
+    from triptych.queries import answers, likelihood_kind
+
+    entry = CATALOGUE[name]
+    text = inspect.cleandoc(entry.model.__doc__ or "").split("\nArgs:")[0].strip()
+    print(f"{name} · {entry.family} · {entry.reference}\n{entry.summary}\n\n{text}\n\nlog p(x): {likelihood_kind(entry.model)}\nanswers:")
+    for query in answers(entry.model):
+        print(f"  {query:<16} {QUESTIONS[query]}")
+    print("options:")
+    parameters = inspect.signature(entry.model).parameters
+    for argument, help_text in argument_help(entry.model).items():
+        if argument != "event":
+            default = entry.arguments.get(argument, parameters[argument].default)
+            print(f"  --{argument.replace('_', '-'):<14} {help_text} [{default}]")
+    print(f"\ntry: triptych train {name} --data digits --minutes 1 --out runs/{name}")
+
+
+def _explain_run(run: Path) -> None:
+    from triptych.queries import answers
+    from triptych.training import load
+    from triptych.training.checkpoint import read_description
+    from triptych.training.logging import read_metrics
+    from triptych.training.rundir import read_config
+
+    description = read_description(run)
+    model = load(run)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{run}: {description['model']} on {model.event}, {parameters:,} parameters")
+    print(f"answers: {', '.join(answers(model))}")
+    print("arguments: " + ", ".join(f"{k}={v}" for k, v in description["arguments"].items()))
+    if (run / "config.yaml").exists():
+        config = read_config(run / "config.yaml")
+        print("data: " + ", ".join(f"{k}={v}" for k, v in config["data"].items()))
+        given = {k: v for k, v in config["training"].items() if v is not None}
+        print("training: " + ", ".join(f"{k}={v}" for k, v in given.items()))
+    if (run / "metrics.jsonl").exists() and (records := read_metrics(run / "metrics.jsonl")):
+        last = records[-1]
+        told = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if "/" in k)
+        print(f"after {int(last['step']):,} steps, {last['seconds']:.0f} s of training: {told}")
+    print(f"try: triptych sample {run} -n 64 -o samples.png")

@@ -1,0 +1,139 @@
+"""Command-line options made from signatures: one signature and docstring feed Python and the command line."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+
+def argument_help(documented: Any) -> dict[str, str]:
+    """Return the text of each entry of a docstring's `Args:` section.
+
+    >>> def half(x):
+    ...     '''Halve.
+    ...
+    ...     Args:
+    ...         x: a number,
+    ...             of any sign.
+    ...     '''
+    >>> argument_help(half)
+    {'x': 'a number, of any sign.'}
+    """
+    lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
+    if "Args:" not in lines:
+        return {}
+    found: dict[str, str] = {}
+    name = ""
+    for line in lines[lines.index("Args:") + 1 :]:
+        if line and not line.startswith(" "):
+            break
+        entry = re.match(r"    (\w+): (.*)", line)
+        if entry:
+            name, text = entry.groups()
+            found[name] = text
+        elif line.strip() and name:
+            found[name] += " " + line.strip()
+    return found
+
+
+def typed(annotation: Any, default: Any) -> Any:
+    """Return the type by which the command line reads a parameter; None if it cannot be typed by a person.
+
+    >>> typed(int | None, None), typed(str | type, "auto"), typed(Callable[[int], int], None)
+    (typing.Optional[int], <class 'str'>, None)
+    """
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        members = typing.get_args(annotation)
+        simple = next((m for m in (str, float, int) if m in members), None)
+        if simple is None:
+            return None
+        return typing.Optional[simple] if type(None) in members else simple  # noqa: UP045 - as typer reads it
+    return annotation if annotation in (bool, int, float, str) else None
+
+
+def parameters_of(
+    function: Any, panel: str, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
+) -> list[inspect.Parameter]:
+    """Return a signature's parameters as typer options, each with its docstring's text.
+
+    Args:
+        function: a function or a class.
+        panel: the heading that help lists them under.
+        without: names to leave out.
+        defaults: values that differ from the signature's.
+    """
+    defaults = defaults or {}
+    target = function.__init__ if isinstance(function, type) else function
+    hints = typing.get_type_hints(target)
+    texts = argument_help(function)
+    options = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        default = defaults.get(name, parameter.default)
+        kind = typed(hints.get(name, str), default)
+        if name in without or kind is None or default is inspect.Parameter.empty:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        flag = f"{flag}/--no-{flag[2:]}" if default is True else flag
+        text = texts.get(name, "").replace("[", "\\[")  # brackets would be read as markup
+        option = typer.Option(flag, help=text[:1].upper() + text[1:], rich_help_panel=panel)
+        options.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+            )
+        )
+    return options
+
+
+def command(body: Callable[..., None], name: str, doc: str, parameters: Iterable[inspect.Parameter]) -> Callable[..., None]:
+    """Return a function that typer reads as a command with these parameters; it calls `body` with their values."""
+
+    def verb(**given: Any) -> None:
+        body(given)
+
+    unique = {p.name: p for p in parameters}
+    verb.__name__ = name
+    verb.__doc__ = doc
+    verb.__signature__ = inspect.Signature(list(unique.values()))  # type: ignore[attr-defined]
+    verb.__annotations__ = {p.name: p.annotation for p in unique.values()}
+    return verb
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but results and errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all that is random.")]
+Data = Annotated[
+    str, typer.Option("--data", help="digits, ring, grid, moons, swiss-roll, a folder, a file, or hub:owner/name.")
+]
+
+
+def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    """Return one keyword parameter."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+COMMON = [parameter("quiet", Quiet, False), parameter("debug", Debug, False)]
+"""Options that every verb has, besides `--seed`."""
+
+DATA_ALONE = ("spec", "progress", "seed")
+"""Parameters of `data.load` that the command line gives in its own way."""
+
+
+def data_parameters() -> list[inspect.Parameter]:
+    """Return the options of `data.load`."""
+    from triptych.data import load
+
+    return parameters_of(load, "Data", without=DATA_ALONE)
+
+
+def load_data(spec: str, given: Mapping[str, Any], seed: int, quiet: bool) -> Any:
+    """Load the data that a command line names, with those of its options that were given."""
+    from triptych.data import load
+
+    names = [n for n in inspect.signature(load).parameters if n not in DATA_ALONE]
+    return load(spec, seed=seed, progress=not quiet, **{n: given[n] for n in names if n in given})

@@ -1,0 +1,134 @@
+"""`triptych sample`, `evaluate` and `compare`: what one does with models."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from triptych.cli.options import COMMON, Data, Debug, Quiet, Seed, command, data_parameters, load_data, parameter
+from triptych.errors import ConfigurationError
+
+def sample(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    n: Annotated[int, typer.Option("-n", help="How many.")] = 64,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A .png grid, an .npz file, or a directory.")] = Path(
+        "samples.png"
+    ),
+    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw samples from a trained model into a picture, a file or a directory."""
+    from triptych.cli.output import check_free, write_examples
+    from triptych.training import load
+
+    check_free(out, overwrite)
+    model = load(run)
+    write_examples(model.sample(n, label=label, seed=seed), out)
+    if not quiet:
+        typer.echo(f"{n} samples of {run} (seed {seed}) are in {out}")
+
+
+EVALUATE = "Measure trained models on held-out data."
+COMPARE = "Train models under one budget, measure them, and write a report of them side by side."
+
+
+def _evaluate(given: dict[str, Any]) -> None:
+    from triptych.compare import check_names, load_run, measure_all
+    from triptych.reports import terminal_table
+
+    train, test = _data_of(given)
+    check_names([str(run) for run in given["runs"]], train)
+    trained = [load_run(run) for run in given["runs"]]
+    panels, real, protocol = measure_all(trained, train, test, seed=given["seed"])
+    models = [panel.measures for panel in panels]
+    if given["as_json"]:
+        import json
+
+        print(json.dumps({"models": [m.to_dict() for m in models], "protocol": protocol.describe()}, indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(terminal_table(models, real, protocol))
+
+
+def _data_of(given: dict[str, Any]) -> Any:
+    """Return the data that was named, or else what the first run was trained on."""
+    if given["data"] is not None:
+        return load_data(given["data"], given, given["seed"], given["quiet"])
+    from triptych.data import load
+    from triptych.training.rundir import read_config
+
+    stored = dict(read_config(Path(given["runs"][0]) / "config.yaml").get("data", {}))
+    stored.pop("validate", None)
+    if "spec" not in stored:
+        raise ConfigurationError(f"{given['runs'][0]} does not say what it was trained on: give --data")
+    return load(stored.pop("spec"), progress=not given["quiet"], **stored)
+
+
+def _compare(given: dict[str, Any]) -> None:
+    from triptych.compare import compare
+
+    train, test = load_data(given["data"], given, given["seed"], given["quiet"])
+    budget = {name: given[name] for name in ("minutes", "steps") if given[name] is not None}
+    compare(
+        given["models"],
+        train,
+        test,
+        out=given["out"],
+        seed=given["seed"],
+        batch_size=given["batch_size"],
+        overwrite=given["overwrite"],
+        quiet=given["quiet"],
+        command=shlex.join(["triptych", *sys.argv[1:]]),
+        **(budget or {"minutes": 1.0}),
+    )
+
+
+def evaluate_verb() -> Callable[..., None]:
+    """Return the command `evaluate`."""
+    runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]
+    maybe_data = Annotated[
+        str | None, typer.Option("--data", help="As in `train`; else what the first run was trained on.")
+    ]
+    parameters = [
+        parameter("runs", runs),
+        parameter("data", maybe_data, None),
+        parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
+        *data_parameters(),
+        parameter("seed", Seed, 0),
+        *COMMON,
+    ]
+    return command(_evaluate, "evaluate", EVALUATE, parameters)
+
+
+def compare_verb() -> Callable[..., None]:
+    """Return the command `compare`."""
+    names = Annotated[
+        list[str], typer.Argument(metavar="MODEL|RUN...", help="Names of the catalogue, or run directories.")
+    ]
+    minutes = Annotated[float | None, typer.Option("--minutes", help="Training time of each model; 1 unless --steps.")]
+    steps = Annotated[int | None, typer.Option("--steps", help="Training rounds of each model.")]
+    out = Annotated[Path, typer.Option("--out", help="Where the runs and the report go.")]
+    batch = Annotated[int, typer.Option("--batch-size", help="Examples in a minibatch.")]
+    overwrite = Annotated[bool, typer.Option("--overwrite", help="Drop what is there of another comparison.")]
+    parameters = [
+        parameter("models", names),
+        parameter("data", Data),
+        parameter("out", out, Path("runs/compare")),
+        parameter("minutes", minutes, None),
+        parameter("steps", steps, None),
+        parameter("batch_size", batch, 64),
+        parameter("overwrite", overwrite, False),
+        *data_parameters(),
+        parameter("seed", Seed, 0),
+        *COMMON,
+    ]
+    return command(_compare, "compare", COMPARE, parameters)

@@ -1,0 +1,91 @@
+"""Data sets that need no download: scikit-learn's digits, and the 2-D toys of the literature."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from triptych.data.source import Source
+from triptych.errors import ConfigurationError, did_you_mean
+from triptych.noise import mix
+
+TOYS = ("ring", "grid", "moons", "swiss-roll")
+NAMES = ("digits", *TOYS)
+
+_SPREADS = {"ring": 0.01, "grid": 0.05}
+
+
+def digits() -> Source:
+    """Return scikit-learn's 1,797 handwritten digits: 8×8 images of 17 levels, in ten classes."""
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+    bunch = load_digits()
+    images = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
+    labels = torch.from_numpy(bunch.target).to(torch.int64)
+    return Source(images, 17, labels, tuple(map(str, range(10))))
+
+
+def toy_modes(name: str) -> tuple[Tensor, float]:
+    """Return the centres of a toy mixture of Gaussians and the standard deviation of each of them.
+
+    Args:
+        name: `ring` or `grid`.
+
+    Returns:
+        `float32 (modes, 2)` and a number, both in the units of the data.
+
+    Raises:
+        ConfigurationError: for a toy that is no mixture of Gaussians.
+
+    Example:
+        >>> centres, spread = toy_modes("ring")
+        >>> centres.shape, spread
+        (torch.Size([8, 2]), 0.01)
+    """
+    if name == "ring":
+        angles = torch.arange(8) * (2 * math.pi / 8)
+        centres = torch.stack((angles.cos(), angles.sin()), dim=1)
+    elif name == "grid":
+        line = torch.arange(-4.0, 5.0, 2.0)
+        centres = torch.cartesian_prod(line, line)
+    else:
+        raise ConfigurationError(f"{name!r} has no modes: {did_you_mean(name, _SPREADS)}")
+    return centres, _SPREADS[name]
+
+
+def toy(name: str, count: int, seed: int) -> Source:
+    """Draw a 2-D toy data set; the labels are the modes, where there are any.
+
+    - `ring`: 8 Gaussians of standard deviation 0.01, evenly on the unit circle
+      (Srivastava, Valkov, Russell, Gutmann & Sutton 2017; Lin, Khetan, Fanti & Oh 2018).
+    - `grid`: 25 Gaussians of standard deviation 0.05 on {-4, -2, 0, 2, 4}²
+      (Srivastava, Valkov, Russell, Gutmann & Sutton 2017; Lin, Khetan, Fanti & Oh 2018).
+    - `moons`: two half circles with noise 0.1 (`sklearn.datasets.make_moons`).
+    - `swiss-roll`: a spiral with noise 1, divided by 5
+      (Grathwohl, Chen, Bettencourt, Sutskever & Duvenaud 2019).
+
+    Args:
+        name: one of `TOYS`.
+        count: number of examples.
+        seed: of the draw.
+
+    Example:
+        >>> toy("grid", 1000, seed=0).data.shape
+        torch.Size([1000, 2])
+    """
+    if name in _SPREADS:
+        centres, spread = toy_modes(name)
+        generator = torch.Generator().manual_seed(mix(seed, len(centres)))
+        labels = torch.randint(len(centres), (count,), generator=generator)
+        data = centres[labels] + spread * torch.randn(count, 2, generator=generator)
+        return Source(data, None, labels, tuple(map(str, range(len(centres)))))
+    from sklearn.datasets import make_moons, make_swiss_roll
+
+    state = mix(seed) % (1 << 32)
+    if name == "moons":
+        points, moon = make_moons(count, noise=0.1, random_state=state)
+        return Source(torch.from_numpy(points).float(), None, torch.from_numpy(moon).long(), ("0", "1"))
+    points, _ = make_swiss_roll(count, noise=1.0, random_state=state)
+    return Source(torch.from_numpy(points[:, [0, 2]] / 5).float(), None)

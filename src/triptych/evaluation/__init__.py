@@ -1,0 +1,35 @@
+"""Measures that can be trusted: formulas of tensors, protocols that are names, figures with errors."""
+
+from triptych.evaluation.distances import Moments, frechet_between, frechet_distance, frechet_error, moments
+from triptych.evaluation.features import Extractor, pixels, resolve_extractor
+from triptych.evaluation.figure import Figure
+from triptych.evaluation.likelihood import Likelihood, log_likelihood, mean_and_error
+from triptych.evaluation.measure import MEASURES, Measures, measure, reference
+from triptych.evaluation.novelty import Nearest, nearest, share, threshold
+from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.speed import sampling_speed
+
+__all__ = [
+    "MEASURES",
+    "Extractor",
+    "Figure",
+    "Likelihood",
+    "Measures",
+    "Moments",
+    "Nearest",
+    "Protocol",
+    "frechet_between",
+    "frechet_distance",
+    "frechet_error",
+    "log_likelihood",
+    "mean_and_error",
+    "measure",
+    "moments",
+    "nearest",
+    "pixels",
+    "reference",
+    "resolve_extractor",
+    "sampling_speed",
+    "share",
+    "threshold",
+]

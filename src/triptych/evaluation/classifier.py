@@ -1,0 +1,161 @@
+"""The classifier that the program trains on the user's labels, whose last hidden layer gives features."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from triptych.data import cache as data_cache
+from triptych.data.batches import Batches
+from triptych.data.examples import Examples
+from triptych.evaluation.features import Extractor, shrunk
+from triptych.evaluation.figure import Figure
+from triptych.event import Event
+from triptych.networks import resolve_encoder
+from triptych.noise import mix
+
+FEATURES = 64
+STEPS = 600
+BATCH = 128
+RATE = 3e-3
+# Part of the cache's key: change it with anything below that changes the features.
+_RECIPE = f"labels-net 1: {FEATURES} features, {STEPS} steps of {BATCH}, one cycle to {RATE}, dropout 0.3"
+
+
+class LabelsNet(nn.Module):
+    """A small classifier: examples as stored, `(B, *event.shape)`, to features `(B, F)`.
+
+    Convolutional for images from 8×8 on (those above 32×32 are averaged down), else a perceptron.
+    """
+
+    def __init__(self, event: Event, classes: int) -> None:
+        super().__init__()
+        self.event = event
+        seen = Event(tuple(shrunk(torch.empty(1, *event.shape)).shape[1:]), event.levels)
+        kind = "conv" if event.is_image and min(seen.shape[1:]) >= 8 else "mlp"
+        self.encoder = resolve_encoder(kind, seen, FEATURES, hidden=256, channels=32, classes=0)
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(FEATURES, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activations of the last hidden layer, `(B, F)`."""
+        return torch.relu(self.encoder(shrunk(self.event.scaled(x))))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return unnormalised log-probabilities of the classes, `(B, classes)`."""
+        out: Tensor = self.head(self(x))
+        return out
+
+
+def labels_net(
+    train: Examples, test: Examples, *, data: str = "data", seed: int = 0, cache: Path | None = None
+) -> Extractor:
+    """Return the features of a classifier trained on labelled data; train it unless it is in the cache.
+
+    The file in the cache is named by the content of the data, the recipe and the seed; a damaged one is
+    trained again. The classifier's test accuracy is part of its record: features of a classifier that
+    cannot classify say little.
+
+    Args:
+        train: labelled examples of at least two classes.
+        test: examples to measure accuracy on, if they are labelled.
+        data: the extractor is called `<data>-net`.
+        seed: of initial weights and minibatches.
+        cache: folder; None for `$TRIPTYCH_CACHE`, or `~/.cache/triptych`.
+
+    Returns:
+        An extractor of 64 features.
+    """
+    assert train.labels is not None, "resolve_extractor checks for labels"
+    classes = max(len(train.classes), int(train.labels.max()) + 1)
+    folder = (cache or data_cache.folder()) / "extractors"
+    path = folder / f"{_key(train, test, seed)}.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed, 0xFEA7))
+        net = LabelsNet(train.event, classes)
+        record = _read(path, net)
+        if record is None:
+            _train(net, train, seed)
+            record = {"recipe": _RECIPE, "train": len(train), **_accuracy(net, test)}
+            _write(path, net, record)
+    net.eval()
+    return Extractor(f"{data}-net", net, _note(record), _figure(record))
+
+
+def _train(net: LabelsNet, train: Examples, seed: int) -> None:
+    """Minimise cross-entropy, `-log p(label | x)`."""
+    net.train()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+    batches = Batches(train, min(BATCH, len(train)), seed=mix(seed, 0xBA7C)).since(0)
+    for _ in range(STEPS):
+        batch = next(batches)
+        assert batch.label is not None
+        loss = nn.functional.cross_entropy(net.logits(batch.x), batch.label)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+
+
+def _accuracy(net: LabelsNet, test: Examples) -> dict[str, Any]:
+    if test.labels is None or not len(test):
+        return {"test": 0, "correct": None}
+    net.eval()
+    with torch.no_grad():
+        said = [net.logits(test.data[i : i + 500]).argmax(1) for i in range(0, len(test), 500)]
+    return {"test": len(test), "correct": int((torch.cat(said) == test.labels).sum())}
+
+
+def _figure(record: dict[str, Any]) -> Figure | None:
+    if record["correct"] is None:
+        return None
+    n, share = record["test"], record["correct"] / record["test"]
+    return Figure(100 * share, 100 * math.sqrt(share * (1 - share) / n), "%", f"accuracy@test-{n}")
+
+
+def _note(record: dict[str, Any]) -> str:
+    accuracy = _figure(record)
+    measured = "test accuracy not measured: the test data has no labels"
+    if accuracy is not None:
+        measured = f"test accuracy {accuracy.text} % on {record['test']:,} examples"
+    trained = f"classifier trained on {record['train']:,} labelled training examples"
+    return f"{trained}, {FEATURES} features; {measured}"
+
+
+def _key(train: Examples, test: Examples, seed: int) -> str:
+    digest = hashlib.blake2b(f"{_RECIPE} {train.event} {seed}".encode(), digest_size=16)
+    for part in (train, test):
+        for tensor in (part.data, part.labels):
+            for chunk in () if tensor is None else torch.split(tensor, 4096):
+                digest.update(chunk.contiguous().numpy().tobytes())
+            digest.update(b"|")
+    return digest.hexdigest()
+
+
+def _read(path: Path, net: LabelsNet) -> dict[str, Any] | None:
+    """Fill the network from the cache; None where there is no whole file that fits."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stored:
+            record: dict[str, Any] = json.loads((stored.metadata() or {})["record"])
+            net.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
+        return None
+    return record
+
+
+def _write(path: Path, net: LabelsNet, record: dict[str, Any]) -> None:
+    from safetensors.torch import save
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(save(dict(net.state_dict()), {"record": json.dumps(record)}))
+    temporary.replace(path)

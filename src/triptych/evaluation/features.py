@@ -1,0 +1,136 @@
+"""Feature extractors: what the distance between two sets is measured in. Any function plugs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from triptych.data.examples import Examples
+from triptych.errors import ConfigurationError, DataError, did_you_mean
+from triptych.evaluation.figure import Figure
+from triptych.event import Event
+
+_CHUNK = 500
+_LARGEST = 32
+
+Function = Callable[[Tensor], Tensor]
+"""From examples as stored, `(B, *event.shape)`, to `(B, …)` numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """A named function from examples to features.
+
+    Args:
+        name: part of the protocol name of all that is measured on it.
+        function: from examples as the data holds them, `uint8 (B, C, H, W)` or `float32 (B, D)`, to
+            `(B, …)` numbers; a `nn.Module` is put in evaluation mode.
+        note: what a reader must know of it, for the report.
+        accuracy: test accuracy in %, of a classifier.
+
+    Example:
+        >>> mean = Extractor("mean-ink", lambda x: x.float().mean((1, 2, 3)))
+        >>> mean(torch.ones(5, 1, 8, 8, dtype=torch.uint8)).shape
+        torch.Size([5, 1])
+    """
+
+    name: str
+    function: Function
+    note: str = ""
+    accuracy: Figure | None = None
+
+    def __call__(self, examples: Examples | Tensor) -> Tensor:
+        """Return `(N, F)` float32 features, on the CPU.
+
+        Raises:
+            DataError: if the function does not give each example its features, or some are not finite.
+        """
+        x = examples.data if isinstance(examples, Examples) else examples
+        if isinstance(self.function, nn.Module):
+            self.function.eval()
+        with torch.no_grad():
+            parts = [self._of(x[start : start + _CHUNK]) for start in range(0, len(x), _CHUNK)]
+        features = torch.cat(parts) if parts else torch.empty(0, 0)
+        finite = torch.isfinite(features).all(1)
+        if not bool(finite.all()):
+            bad = int((~finite).sum())
+            raise DataError(f"{self.name}: the features of {bad} of {len(x)} examples are not finite")
+        return features
+
+    def _of(self, x: Tensor) -> Tensor:
+        features = self.function(x)
+        if not isinstance(features, Tensor) or features.dim() < 1 or len(features) != len(x):
+            got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            raise DataError(f"{self.name} gave {got} for {len(x)} examples: expected ({len(x)}, features)")
+        return features.reshape(len(x), -1).float().cpu()
+
+
+def pixels(event: Event) -> Extractor:
+    """Return the extractor of the scaled examples themselves, flattened: F = D, or less for large images.
+
+    Images above 32×32 are averaged down to 32×32 first, and the name says so. Vectors' coordinates are
+    standardised by the training split.
+
+    Example:
+        >>> pixels(Event((1, 8, 8), 17)).name, pixels(Event((3, 64, 64), 256)).name, pixels(Event((2,))).name
+        ('pixels', 'pixels-32', 'coordinates')
+    """
+    if not event.is_image:
+        return Extractor("coordinates", event.scaled, "standardised coordinates, no network")
+    if max(event.shape[1:]) <= _LARGEST:
+        return Extractor("pixels", event.scaled, "pixels in [-1, 1], no network")
+    note = f"pixels averaged to {_LARGEST}×{_LARGEST}, no network"
+    return Extractor(f"pixels-{_LARGEST}", lambda x: shrunk(event.scaled(x)), note)
+
+
+def shrunk(x: Tensor) -> Tensor:
+    """Average scaled images `(B, C, H, W)` down to 32×32; smaller ones and vectors stay as they are."""
+    if x.dim() < 4 or max(x.shape[2:]) <= _LARGEST:
+        return x
+    height, width = (min(side, _LARGEST) for side in x.shape[2:])
+    return nn.functional.adaptive_avg_pool2d(x, (height, width))
+
+
+def resolve_extractor(
+    given: str | Function | Extractor,
+    train: Examples,
+    test: Examples,
+    *,
+    data: str = "data",
+    seed: int = 0,
+    cache: Path | None = None,
+) -> Extractor:
+    """Return the extractor that is asked for.
+
+    Args:
+        given: "auto" (a classifier trained on the labels where there are at least two classes, else pixels),
+            "pixels", "labels-net", a user's function or module (named by its own name), or an `Extractor`.
+        train: what a classifier is trained on.
+        test: what its accuracy is measured on.
+        data: name of the data, for the classifier's: `digits` gives `digits-net`.
+        seed: of the classifier's training.
+        cache: folder of trained classifiers; None for `$TRIPTYCH_CACHE`, or `~/.cache/triptych`.
+
+    Raises:
+        ConfigurationError: for an unknown name.
+        DataError: if "labels-net" is asked for on data of fewer than two labelled classes.
+    """
+    if isinstance(given, Extractor):
+        return given
+    if not isinstance(given, str):
+        return Extractor(getattr(given, "__name__", type(given).__name__), given)
+    if given not in ("auto", "pixels", "labels-net"):
+        names = ["auto", "pixels", "labels-net"]
+        raise ConfigurationError(f"no feature extractor {given!r}; {did_you_mean(given, names)}")
+    labelled = train.labels is not None and len(torch.unique(train.labels)) >= 2
+    if given == "pixels" or (given == "auto" and not labelled):
+        return pixels(train.event)
+    if not labelled:
+        raise DataError("labels-net needs training data of at least 2 labelled classes: try 'pixels'")
+    from triptych.evaluation.classifier import labels_net
+
+    return labels_net(train, test, data=data, seed=seed, cache=cache)

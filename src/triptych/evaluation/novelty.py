@@ -1,0 +1,127 @@
+"""Does a model copy? The nearest training example of each sample, against unseen real data as yardstick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from triptych.errors import DataError
+from triptych.evaluation.figure import Figure
+from triptych.event import Event
+
+QUANTILE = 0.01
+"""Share of unseen real examples that the near-copy threshold is set to let through."""
+
+_CHUNK = 1 << 24  # numbers held at a time: 64 MB
+_CANDIDATES = 4
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest reference example of each query.
+
+    Args:
+        distance: `(N,)` Euclidean distance of scaled examples; exactly 0 for a duplicate.
+        index: `(N,)` which reference example it is.
+    """
+
+    distance: Tensor
+    index: Tensor
+
+
+def nearest(queries: Tensor, reference: Tensor, event: Event) -> Nearest:
+    """Return the nearest reference example of each query, by `|s(x) - s(y)|` of scaled examples.
+
+    Candidates come from one matrix product a chunk; the best few are measured again exactly, in float64,
+    so that a duplicate has distance 0 and rounding cannot choose the neighbour. Memory is bounded whatever
+    the number of reference examples, which may be mapped from disk.
+
+    Args:
+        queries: `(N, *event.shape)`.
+        reference: `(M, *event.shape)`.
+        event: what one example is; gives the scaling.
+
+    Raises:
+        DataError: without reference examples, or for queries that are not finite.
+
+    Example:
+        >>> found = nearest(torch.tensor([[0.9]]), torch.tensor([[0.0], [1.0]]), Event((1,)))
+        >>> found.index.tolist(), round(found.distance.item(), 3)
+        ([1], 0.1)
+    """
+    if not len(reference):
+        raise DataError("no reference examples were given to find neighbours among")
+    scaled = event.scaled(queries).flatten(1)
+    if not bool(torch.isfinite(scaled).all()):
+        raise DataError("examples that are not finite have no nearest neighbour")
+    rows = max(1, _CHUNK // (event.dims + 1))
+    found = [_nearest(part, reference, event, rows) for part in torch.split(scaled, min(1024, rows))]
+    if not found:
+        return Nearest(torch.empty(0), torch.empty(0, dtype=torch.long))
+    return Nearest(torch.cat([f.distance for f in found]), torch.cat([f.index for f in found]))
+
+
+def _nearest(scaled: Tensor, reference: Tensor, event: Event, rows: int) -> Nearest:
+    centre = scaled.mean(0)  # smaller norms lose fewer digits in the product below
+    queries = scaled - centre
+    best, index = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
+    rows = min(rows, max(1, _CHUNK // len(queries)))
+    for start in range(0, len(reference), rows):
+        chunk = event.scaled(reference[start : start + rows]).flatten(1) - centre
+        squared = chunk.square().sum(1) - 2 * queries @ chunk.T  # + |query|², the same for all
+        near, where = squared.topk(min(_CANDIDATES, len(chunk)), largest=False)
+        best, index = torch.cat([best, near], 1), torch.cat([index, where + start], 1)
+        best, kept = best.topk(min(_CANDIDATES, best.shape[1]), largest=False)
+        index = index.gather(1, kept)
+    return _exact(scaled, index.sort(1).values, reference, event)  # sorted: a tie goes to the first example
+
+
+def _exact(scaled: Tensor, index: Tensor, reference: Tensor, event: Event) -> Nearest:
+    columns = []
+    for column in index.T:
+        gap = scaled.double() - event.scaled(reference[column]).flatten(1).double()
+        columns.append(gap.square().sum(1).sqrt())
+    distance, which = torch.stack(columns, 1).min(1)
+    return Nearest(distance.float(), index.gather(1, which[:, None])[:, 0])
+
+
+def threshold(held_out: Tensor) -> float:
+    """Return the distance at or below which a sample counts as a near-copy of a training example.
+
+    It is the 1 % quantile (lower, so an observed value) of `held_out`: the distances of unseen real
+    examples to their nearest training example. So about 1 % of unseen real data counts as near-copies by
+    construction, and replayed training data 100 %. Where 1 % or more of the unseen examples are duplicates of
+    training examples, the threshold is 0 and only exact copies count. Below 100 unseen examples it is
+    their smallest distance.
+
+    Args:
+        held_out: `(M,)` distances.
+
+    Example:
+        >>> threshold(torch.arange(1.0, 201.0))
+        2.0
+    """
+    return float(torch.quantile(held_out.double(), QUANTILE, interpolation="lower"))
+
+
+def share(distances: Tensor, limit: float, protocol: str = "") -> Figure:
+    """Return the share of distances at or below a limit, in %, with its binomial standard error.
+
+    `√(q (1 - q) / n)`, with `q = (k + 1) / (n + 2)` rather than k / n, so that 0 of n has an error too
+    (Laplace's rule). Comparing by "at or below" makes exact duplicates count even where the limit is 0.
+
+    Args:
+        distances: `(n,)`.
+        limit: from `threshold`.
+        protocol: name to give the figure.
+
+    Example:
+        >>> share(torch.tensor([0.0, 0.0, 3.0, 4.0]), 0.0).text
+        '50 ± 25'
+    """
+    n, near = len(distances), int((distances.double() <= limit).sum())
+    smoothed = (near + 1) / (n + 2)
+    error = (smoothed * (1 - smoothed) / n) ** 0.5
+    return Figure(100 * near / n, 100 * error, "%", protocol)

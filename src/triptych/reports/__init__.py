@@ -1,0 +1,18 @@
+"""Pictures and reports: what was measured, so that a person sees it."""
+
+from triptych.reports.pictures import grid, pairs, picture, save_grid
+from triptych.reports.report import Panel, write_report
+from triptych.reports.table import terminal_table
+from triptych.reports.verdict import Verdict, verdicts
+
+__all__ = [
+    "Panel",
+    "Verdict",
+    "grid",
+    "pairs",
+    "picture",
+    "save_grid",
+    "terminal_table",
+    "verdicts",
+    "write_report",
+]

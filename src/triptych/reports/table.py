@@ -1,0 +1,178 @@
+"""The table of pros and cons: built once, printed on a page or in a terminal with the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from triptych.evaluation.figure import Figure
+from triptych.evaluation.measure import Measures
+from triptych.evaluation.protocol import Protocol
+from triptych.reports.verdict import BETTER, leaders, ranked
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Args:
+        text: what is printed.
+        note: number of its footnote; None for none.
+        best: whether it is the best of its row, or cannot be told from it.
+        protocol: how it was measured, where that differs within its row.
+    """
+
+    text: str
+    note: int | None = None
+    best: bool = False
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a question or a measure.
+
+    Args:
+        key: of the measure.
+        label: what is measured.
+        unit: of all cells.
+        protocol: how all cells were measured, where it is the same.
+        cells: one for each model, and one for the reference.
+    """
+
+    key: str
+    label: str
+    unit: str
+    protocol: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows over models, with numbered footnotes."""
+
+    columns: tuple[str, ...]
+    families: tuple[str, ...]
+    answers: tuple[Row, ...]
+    measured: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+_ANSWERS = {
+    "sample": "draws new examples",
+    "log_prob": "gives log p(x)",
+    "encode": "finds codes",
+    "complete": "completes examples",
+}
+_LABELS = {
+    "nats": "Test log-likelihood ↑",
+    "bits_per_dim": "Test bits per dimension ↓",
+    "frechet": "Fréchet distance to test data ↓",
+    "near_copies": "Near-copies of training data ↓",
+    "sampling_speed": "Sampling speed ↑",
+    "parameters": "Parameters",
+    "training_time": "Training time",
+}
+
+
+def table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -> Table:
+    """Lay out what was measured: one column a model, the last one real training data.
+
+    Args:
+        models: what was measured of each.
+        reference: the same of real data.
+        protocol: the conditions.
+    """
+    notes: dict[str, int] = {}
+    everyone = [*models, reference]
+    keys = [key for key in _LABELS if key != "bits_per_dim" or protocol.event.is_image]
+    labels = dict(_LABELS)
+    if not protocol.event.is_image:
+        labels["nats"] = "Test log-density ↑"
+    return Table(
+        tuple(m.name for m in everyone),
+        tuple(m.family for m in everyone),
+        tuple(_answer(key, everyone) for key in _ANSWERS),
+        tuple(_measured(key, labels[key], models, reference, notes) for key in keys),
+        tuple(notes),
+    )
+
+
+def _answer(query: str, everyone: Sequence[Measures]) -> Row:
+    def said(m: Measures) -> str:
+        if not m.answers:
+            return "–"
+        return m.likelihood if query == "log_prob" else "yes" if query in m.answers else "no"
+
+    return Row(query, _ANSWERS[query], "", "", tuple(Cell(said(m)) for m in everyone))
+
+
+def _measured(
+    key: str, label: str, models: Sequence[Measures], reference: Measures, notes: dict[str, int]
+) -> Row:
+    figures = [m.figures[key] for m in (*models, reference)]
+    protocols = list(dict.fromkeys(f.protocol for f in figures if f.value is not None))
+    shared = protocols[0] if len(protocols) == 1 else ""
+    best = leaders(models, key) if key in BETTER else []
+    if len(best) == len(ranked(models, key) if key in BETTER else []):
+        best = []  # nothing stands out
+
+    def cell(m: Measures, figure: Figure) -> Cell:
+        if m is reference and figure.value is None:
+            return Cell("–")
+        number = notes.setdefault(figure.note, len(notes) + 1) if figure.note else None
+        own = "" if shared or figure.value is None else figure.protocol
+        return Cell(figure.text, number, m in best, own)
+
+    cells = [cell(m, f) for m, f in zip((*models, reference), figures, strict=True)]
+    return Row(key, label, next((f.unit for f in figures if f.unit), ""), shared, tuple(cells))
+
+
+def terminal_table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -> Group:
+    """Return the table for a terminal, with its footnotes.
+
+    Args:
+        models: what was measured of each.
+        reference: the same of real data.
+        protocol: the conditions.
+
+    Returns:
+        Something that `rich.print` prints.
+    """
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    built = table(models, reference, protocol)
+    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("")
+    for i, name in enumerate(built.columns):
+        shown.add_column(Text(name), justify="right", style="dim" if i == len(models) else None)
+    for row in (*built.answers, *built.measured):
+        unit = f", {row.unit}" if row.unit else ""
+        label = Text(f"{row.label}{unit}")
+        if row.protocol:
+            label.append(f"\n{row.protocol}", "dim")
+        shown.add_row(label, *(_terminal_cell(cell) for cell in row.cells))
+        if row is built.answers[-1]:
+            shown.add_section()
+    yardstick = f"unseen real data: {protocol.held_out_copies.text} % near-copies"
+    lines = [f"[{i}] {note}" for i, note in enumerate(built.notes, 1)]
+    return Group(shown, *(Text(line, "dim") for line in (yardstick, *lines)))
+
+
+def _terminal_cell(cell: Cell) -> Text:
+    from rich.text import Text
+
+    text = Text(cell.text, "bold" if cell.best else "")
+    if cell.note:
+        text.append(f" [{cell.note}]", "dim")
+    if cell.protocol:
+        text.append(f"\n{cell.protocol}", "dim")
+    return text

@@ -1,0 +1,189 @@
+"""Which model for which purpose, in plain words: each sentence stands on figures and their errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from triptych.evaluation.figure import Figure
+from triptych.evaluation.measure import Measures
+
+CLEAR = 2.0
+"""Combined standard errors by which two figures must differ to be told apart."""
+
+BETTER = {"nats": 1, "bits_per_dim": -1, "frechet": -1, "near_copies": -1, "sampling_speed": 1}
+"""Whether more (1) or less (-1) of a measure is better."""
+
+
+QUESTIONS = {
+    "Likelihood": "how probable is this example?",
+    "Sample quality": "samples closest to real data",
+    "Speed": "most samples a second",
+    "Codes": "a short description of an example",
+    "Safety against copying": "new examples, not training data",
+}
+"""What each purpose means, in a few words."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the figures say for one purpose.
+
+    Args:
+        purpose: what a reader wants; a key of `QUESTIONS`.
+        measure: key of the measure that it stands on.
+        winner: name of the model to take; None where the figures do not tell.
+        headline: the winner, or "no clear winner" and why.
+        reason: the figures, in a sentence or two.
+    """
+
+    purpose: str
+    measure: str
+    winner: str | None
+    headline: str
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, and what the purpose means, as JSON can hold them."""
+        return {**asdict(self), "question": QUESTIONS[self.purpose]}
+
+
+def apart(a: Figure, b: Figure) -> bool:
+    """Return whether two figures differ by at least two combined standard errors, `2 √(e1² + e2²)`.
+
+    >>> apart(Figure(1.0, 0.3), Figure(2.0, 0.3)), apart(Figure(1.0, 0.4), Figure(2.0, 0.4))
+    (True, False)
+    """
+    if a.value is None or b.value is None:
+        return False
+    gap, error = abs(a.value - b.value), math.hypot(a.error or 0.0, b.error or 0.0)
+    return gap > 0 and gap >= CLEAR * error
+
+
+def ranked(models: Sequence[Measures], key: str) -> list[Measures]:
+    """Return the models that have a value of a measure, best first."""
+    having = [(m.figures[key].value, m) for m in models if m.figures[key].value is not None]
+    having.sort(key=lambda pair: -BETTER[key] * (pair[0] or 0.0))
+    return [m for _, m in having]
+
+
+def leaders(models: Sequence[Measures], key: str) -> list[Measures]:
+    """Return the best model of a measure, and all that cannot be told from it."""
+    order = ranked(models, key)
+    return [m for m in order if m is order[0] or not apart(m.figures[key], order[0].figures[key])]
+
+
+def verdicts(models: Sequence[Measures], reference: Measures, held_out_copies: Figure) -> list[Verdict]:
+    """Return the verdict for each purpose, from the measures of the models alone.
+
+    Args:
+        models: what was measured of each.
+        reference: the same of real training data.
+        held_out_copies: near-copy share of unseen real data.
+    """
+    return [
+        _likelihood(models),
+        _samples(models, reference, held_out_copies),
+        _speed(models),
+        _codes(models),
+        _copying(models, held_out_copies),
+    ]
+
+
+def _words(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _tied(purpose: str, key: str, unit: str, best: Sequence[Measures], more: str = "") -> Verdict:
+    figures = _words([f"{m.name} {m.figures[key].text}" for m in best])
+    reason = f"{figures}{unit}: too close to tell apart by two standard errors.{more}"
+    return Verdict(purpose, key, None, "no clear winner", reason)
+
+
+def _next(order: Sequence[Measures], key: str) -> str:
+    return f"; next is {order[1].name} with {order[1].figures[key].text}" if len(order) > 1 else ""
+
+
+def _likelihood(models: Sequence[Measures]) -> Verdict:
+    purpose, key = "Likelihood", "nats"
+    order, best = ranked(models, key), leaders(models, key)
+    if not order:
+        return Verdict(purpose, key, None, "none of them", "No model here gives log p(x) or a bound on it.")
+    bounds = [m.name for m in order if m.figures[key].kind == "≥" and m is not order[0]]
+    without = [m.name for m in models if m not in order]
+    more = f" The figure of {_words(bounds)} is a lower bound: the truth may be higher." if bounds else ""
+    more += f" {_words(without)} cannot say." if without else ""
+    if len(best) > 1:
+        return _tied(purpose, key, " nats", best, more)
+    first = order[0].figures[key]
+    how = {"=": "exact", "≥": "a lower bound"}.get(first.kind, "an estimate")
+    reason = f"Log-likelihood of unseen examples {first.text} nats ({how}){_next(order, key)}.{more}"
+    return Verdict(purpose, key, order[0].name, order[0].name, reason)
+
+
+def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) -> Verdict:
+    purpose, key = "Sample quality", "frechet"
+    order, best = ranked(models, key), leaders(models, key)
+    if not order:
+        return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
+    more = f" Real training data scores {reference.figures[key].text}: the best that can be hoped for."
+    for m in best:
+        if _copies(m, held_out):
+            more += f" But {m.figures['near_copies'].text} % of {m.name}'s samples are near-copies."
+    if len(best) > 1:
+        return _tied(purpose, key, " (Fréchet distance)", best, more)
+    reason = f"Fréchet distance to test data {order[0].figures[key].text}{_next(order, key)}.{more}"
+    return Verdict(purpose, key, order[0].name, order[0].name, reason)
+
+
+def _speed(models: Sequence[Measures]) -> Verdict:
+    purpose, key = "Speed", "sampling_speed"
+    order, best = ranked(models, key), leaders(models, key)
+    if not order:
+        return Verdict(purpose, key, None, "none of them", "No model here samples.")
+    unit = order[0].figures[key].unit
+    if len(best) > 1:
+        return _tied(purpose, key, f" {unit}", best)
+    slowest = order[-1]
+    ratio = (order[0].figures[key].value or 0.0) / (slowest.figures[key].value or 1.0)
+    more = f" {ratio:,.0f} times as fast as {slowest.name}." if len(order) > 1 and ratio >= 1.5 else ""
+    reason = f"{order[0].figures[key].text} {unit}{_next(order, key)}.{more}"
+    return Verdict(purpose, key, order[0].name, order[0].name, reason)
+
+
+def _codes(models: Sequence[Measures]) -> Verdict:
+    purpose, key = "Codes", "encode"
+    able = [m.name for m in models if "encode" in m.answers]
+    if not able:
+        return Verdict(purpose, key, None, "none of them", "No model here finds the code of an example.")
+    if len(able) > 1:
+        reason = f"{_words(able)} each find the code of an example; how good the codes are was not measured."
+        return Verdict(purpose, key, None, "no clear winner", reason)
+    reason = f"Only {able[0]} finds the code of an example; how good the codes are was not measured."
+    return Verdict(purpose, key, able[0], able[0], reason)
+
+
+def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
+    purpose, key = "Safety against copying", "near_copies"
+    order = ranked(models, key)
+    if not order:
+        return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
+    copying = [m for m in order if _copies(m, held_out)]
+    safe = [m.name for m in order if m not in copying]
+    yardstick = f"Of unseen real data, {held_out.text} % is as near to a training example."
+    shares = _words([f"{m.name} {m.figures[key].text}" for m in order])
+    if not copying:
+        reason = f"No model copies more than chance: {shares} % near-copies. {yardstick}"
+        return Verdict(purpose, key, None, "no clear winner: none copies", reason)
+    reason = f"Near-copies of training examples: {shares} %. {yardstick}"
+    if len(safe) == 1:
+        return Verdict(purpose, key, safe[0], safe[0], reason)
+    return Verdict(purpose, key, None, f"not {_words([m.name for m in copying])}", reason)
+
+
+def _copies(model: Measures, held_out: Figure) -> bool:
+    """Return whether clearly more of a model's samples are near-copies than of unseen real data."""
+    share = model.figures["near_copies"]
+    return (share.value or 0.0) > (held_out.value or 0.0) and apart(share, held_out)

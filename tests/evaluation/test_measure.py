@@ -1,0 +1,147 @@
+"""All measures of small models of each family, and of what is not one of ours."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import triptych as tp
+from triptych.data import Examples
+from triptych.errors import DataError
+from triptych.evaluation import MEASURES, Protocol, measure, reference, sampling_speed
+from triptych.event import Event
+from triptych.models.base import Player
+from triptych.models.questions import Sampler
+from triptych.noise import Noise
+
+Split = tuple[Examples, Examples]
+EVENT = Event((1, 8, 8), 17)
+
+
+@pytest.fixture(scope="module")
+def protocol(digits: Split, cache: Path) -> Protocol:
+    return Protocol.prepare(*digits, data="digits", cache=cache)
+
+
+class Replay(Sampler):
+    """A "model" that draws from its training set, or returns what it is told to."""
+
+    def __init__(self, event: Event, stored: Tensor, seconds: float = 0.0) -> None:
+        super().__init__(event)
+        self.stored, self.seconds = stored, seconds
+        self.weight = torch.nn.Parameter(torch.zeros(3))
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        return ()
+
+    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+        time.sleep(self.seconds * n)
+        return self.stored[noise.integers(len(self.stored), (n,))]
+
+
+def test_each_family(protocol: Protocol) -> None:
+    models = {
+        "pixelcnn": tp.build("pixelcnn", EVENT, channels=4, layers=2),
+        "vae": tp.build("vae", EVENT, latent=4, hidden=16),
+        "gan": tp.build("gan", EVENT, latent=4, hidden=16),
+    }
+    for name, model in models.items():
+        found = measure(name, model, protocol, training_seconds=12.5)
+        assert list(found.figures) == list(MEASURES)
+        assert found.family == tp.catalogue.find(name).family
+        assert found.figures["frechet"].protocol == "fd-360@digits-net"
+        assert (found.figures["frechet"].value or 0) > 50  # untrained
+        assert found.figures["near_copies"].value == 0
+        assert found.figures["parameters"].value == sum(p.numel() for p in model.parameters())
+        assert found.figures["training_time"].text == "12.5"
+        assert found.samples is not None and len(found.samples) == 360
+        assert found.neighbours is not None and len(found.neighbours) == len(found.distances) == 360
+        assert json.loads(json.dumps(found.to_dict()))["figures"]["nats"]["kind"] == found.figures["nats"].kind
+    assert found.figures["nats"].value is None
+
+
+def test_a_model_that_replays_its_training_set_is_caught(protocol: Protocol) -> None:
+    found = measure("replay", Replay(EVENT, protocol.train.data), protocol)
+    assert found.figures["near_copies"].value == 100
+    assert (found.figures["frechet"].value or 0) < 30  # which alone would not have caught it
+    assert found.family == "user's own" and found.answers == ("sample",)
+    assert found.samples is not None and found.neighbours is not None
+    assert torch.equal(found.samples.data, found.neighbours.data)
+
+
+def test_same_seed_same_figures(protocol: Protocol) -> None:
+    model = tp.build("vae", EVENT, latent=4, hidden=16)
+    first, second = (measure("vae", model, protocol) for _ in range(2))
+    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "parameters"):
+        assert first.figures[key] == second.figures[key]
+    assert first.samples is not None and second.samples is not None
+    assert torch.equal(first.samples.data, second.samples.data)
+
+
+def test_the_reference_is_the_floor(protocol: Protocol) -> None:
+    found = reference(protocol)
+    assert found.figures["near_copies"].value == 100
+    assert found.figures["frechet"].protocol == "fd-360@digits-net"
+    assert 0 < (found.figures["frechet"].value or 0) < 30
+    assert protocol.held_out_copies.value == pytest.approx(1, abs=0.3)
+    assert found.figures["nats"].value is None
+
+
+def test_conditional_models_draw_the_labels_of_the_test_data(protocol: Protocol) -> None:
+    found = measure("vae", tp.build("vae", EVENT, latent=4, hidden=16, classes=10), protocol)
+    assert found.samples is not None and found.samples.labels is not None
+    assert protocol.real.labels is not None
+    assert torch.equal(found.samples.labels, protocol.real.labels)
+
+
+def test_diverged_samples_have_no_distance() -> None:
+    event = Event((2,))
+    data = Examples(torch.randn(90, 2, generator=torch.Generator().manual_seed(0)), event)
+    protocol = Protocol.prepare(data[:60], data[60:])
+    found = measure("lost", Replay(event, torch.full((1, 2), torch.nan)), protocol)
+    for key in ("frechet", "near_copies"):
+        assert found.figures[key].value is None
+        assert "30 of 30 samples are not finite" in found.figures[key].note
+
+
+def test_protocols_are_refused_where_they_cannot_hold(digits: Split) -> None:
+    train, test = digits
+    with pytest.raises(DataError, match="500 asked for"):
+        Protocol.prepare(train, test, extractor="pixels", samples=500)
+    with pytest.raises(DataError, match="test examples a vector of 2"):
+        Protocol.prepare(train, Examples(torch.ones(5, 2), Event((2,))))
+    protocol = Protocol.prepare(train, test, extractor="pixels", samples=100)
+    assert len(protocol.real) == 100
+    with pytest.raises(DataError, match="the data is a"):
+        measure("vae", tp.build("vae", Event((2,))), protocol)
+
+
+def test_speed_is_that_of_the_sampler(digits: Split) -> None:
+    speed = sampling_speed(Replay(EVENT, digits[0].data, seconds=0.001), repeats=3)
+    assert speed.value == pytest.approx(1000, rel=0.3)
+    assert speed.unit == "images/s" and speed.protocol.startswith("batch-64@cpu-")
+    assert speed.error is not None
+
+
+def test_a_slow_sampler_takes_no_longer_than_it_may(digits: Split) -> None:
+    start = time.perf_counter()
+    speed = sampling_speed(Replay(EVENT, digits[0].data, seconds=0.05), seconds=0.6)
+    assert time.perf_counter() - start < 2
+    assert speed.value == pytest.approx(20, rel=0.3)
+    assert not speed.protocol.startswith("batch-64@")
+
+
+def test_a_model_whose_training_diverged_has_no_figures_and_stops_nothing(protocol: Protocol) -> None:
+    model = tp.build("pixelcnn", EVENT, channels=4, layers=2)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    found = measure("lost", model, protocol)
+    assert found.samples is None
+    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "sampling_speed"):
+        assert found.figures[key].value is None and "diverged" in found.figures[key].note
