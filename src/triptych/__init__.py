@@ -15,7 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from triptych.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from triptych import catalogue as catalogue
@@ -66,7 +66,7 @@ _MODULES = (
     "testing",
 )
 
-__all__ = [*_LAZY, *_MODULES]  # noqa: PLE0604 - names are strings, resolved below
+__all__ = ["__version__", *_LAZY, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,11 +92,11 @@ def compare(
     out = Path(out)
     check_names(models, train)
     rest, valid = hold_out(train, VALIDATED, seed)
-    options = {"minutes": minutes, "steps": steps, "batch_size": batch_size, "seed": seed}
+    budget = {"minutes": minutes, "steps": steps, "batch_size": batch_size}
     trained = [
         load_run(Path(name))
         if name not in CATALOGUE
-        else train_one(name, rest, valid, out / name, overwrite=overwrite, quiet=quiet, **options)
+        else train_one(name, rest, valid, out / name, budget, seed=seed, overwrite=overwrite, quiet=quiet)
         for name in models
     ]
     panels, real, protocol = measure_all(trained, train, test, seed=seed)
@@ -105,7 +105,7 @@ def compare(
         panels,
         protocol,
         commands=[command] if command else [],
-        settings={**{k: v for k, v in options.items() if v is not None}, "validation share": VALIDATED},
+        settings={**{k: v for k, v in budget.items() if v is not None}, "validation_share": VALIDATED},
         real=real,
     )
     if not quiet:
@@ -124,14 +124,24 @@ def check_names(models: Sequence[str], train: Examples) -> None:
         if name in CATALOGUE:
             continue
         if not Path(name).is_dir():
-            raise ConfigurationError(f"{name!r} is neither a model nor a run directory; {did_you_mean(name, CATALOGUE)}")
+            raise ConfigurationError(
+                f"{name!r} is neither a model nor a run directory; {did_you_mean(name, CATALOGUE)}"
+            )
         event = load(name).event
         if event != train.event:
             raise DataError(f"{name} was trained on {event}, the data is {train.event}: choose runs on the same data")
 
 
 def train_one(
-    name: str, train: Examples, valid: Examples | None, run: Path, *, seed: int, overwrite: bool, quiet: bool, **options: Any
+    name: str,
+    train: Examples,
+    valid: Examples | None,
+    run: Path,
+    budget: Mapping[str, Any],
+    *,
+    seed: int,
+    overwrite: bool,
+    quiet: bool,
 ) -> Trained:
     """Train a model of the catalogue in `run`, or go on with what is there."""
     find(name)
@@ -139,7 +149,15 @@ def train_one(
     findings: list[str] = []
     try:
         done = fit(
-            model, train, valid, run=run, resume=not overwrite, overwrite=overwrite, seed=seed, progress=not quiet, **options
+            model,
+            train,
+            valid,
+            run=run,
+            resume=not overwrite,
+            overwrite=overwrite,
+            seed=seed,
+            progress=not quiet,
+            **budget,
         )
         findings += done.notes
     except NonFiniteError as error:

@@ -30,6 +30,10 @@ class NonFiniteError(UserError, ArithmeticError):
     """A loss or a gradient became NaN or infinite; the message names player, term and step."""
 
 
+class Interrupted(UserError):
+    """Training was stopped by Ctrl-C or SIGTERM; what was done has been saved."""
+
+
 def did_you_mean(given: str, names: Iterable[str]) -> str:
     """Return a hint with the nearest existing names, to end an error message with.
 

@@ -60,9 +60,7 @@ def likelihood_kind(model: Model | type[Model]) -> str:
     return "lower bound" if issubclass(kind, Bounded) else "none"
 
 
-def interpolate(
-    model: Reconstructor, start: Examples, end: Examples, steps: int = 8, path: str = "linear"
-) -> Examples:
+def interpolate(model: Reconstructor, start: Examples, end: Examples, steps: int = 8, path: str = "linear") -> Examples:
     """Walk from one example's code to another's and decode each step.
 
     Args:

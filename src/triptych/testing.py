@@ -54,7 +54,9 @@ def examples_of(event: Event, n: int = N, classes: int = 0, seed: int = 0) -> Ex
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(max(classes, 1), (n,), generator=generator)
     if event.levels is None:
-        centre, spread = (torch.tensor(given or (default,)) for given, default in ((event.centre, 0.0), (event.spread, 1.0)))
+        centre, spread = (
+            torch.tensor(given or (default,)) for given, default in ((event.centre, 0.0), (event.spread, 1.0))
+        )
         data = torch.randn(n, 1, generator=generator) + 0.5 * torch.randn(n, *event.shape, generator=generator)
         data = data * spread + centre
     else:
@@ -94,7 +96,9 @@ def _objectives(model: Model) -> bool:
         terms = player.objective(batch, Noise.of(0))
         assert terms, f"{player.name} has no term"
         for name, term in terms.items():
-            assert term.shape == (N,), f"{player.name}'s {name} has shape {tuple(term.shape)}, not one number an example"
+            assert term.shape == (N,), (
+                f"{player.name}'s {name} has shape {tuple(term.shape)}, not one number an example"
+            )
             assert torch.isfinite(term).all(), f"{player.name}'s {name} is not finite"
     return True
 
@@ -236,7 +240,9 @@ def _samples_its_density(model: Model) -> bool:
     which = (small.sample(n, seed=0).data.view(n, 4).long() * torch.tensor([8, 4, 2, 1])).sum(1)
     seen = torch.bincount(which, minlength=16).double()
     chi_square = float(((seen - expected) ** 2 / expected).sum())
-    assert chi_square < 44.3, f"samples do not follow the density: χ² = {chi_square:.1f}, 15 degrees of freedom"  # p = 1e-4
+    assert chi_square < 44.3, (
+        f"samples do not follow the density: χ² = {chi_square:.1f}, 15 degrees of freedom"
+    )  # p = 1e-4
     return True
 
 

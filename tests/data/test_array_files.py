@@ -80,9 +80,7 @@ def test_alpha_shows_white(tmp_path: Path) -> None:
         (GREY // 32, 8, 8, 7),
     ],
 )
-def test_values_of_images(
-    tmp_path: Path, values: np.ndarray, levels: int | None, found: int, top: int
-) -> None:
+def test_values_of_images(tmp_path: Path, values: np.ndarray, levels: int | None, found: int, top: int) -> None:
     parts = loaded(saved(tmp_path, values), levels=levels)
     assert parts[0].event.levels == found and parts[0].data.dtype == torch.uint8
     assert max(int(part.data.max()) for part in parts) == top

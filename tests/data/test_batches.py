@@ -75,8 +75,7 @@ def test_the_shares_of_the_processes_are_the_batch_of_one_process(stochastic: bo
         examples = replace(examples, data=binary, intensities=examples.data * 5, event=Event((1, 4, 4), 2))
     alone = take(Batches(examples, 8, seed=7), 5, 4)
     shares = [
-        take(Batches(replace(examples, resident=resident), 8, seed=7, rank=rank, world=2), 5, 4)
-        for rank in (0, 1)
+        take(Batches(replace(examples, resident=resident), 8, seed=7, rank=rank, world=2), 5, 4) for rank in (0, 1)
     ]
     together = [
         Batch(torch.cat((a.x, b.x)), torch.cat((a.label, b.label)))

@@ -10,8 +10,7 @@ from torch import nn
 
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation import Extractor, frechet_distance, pixels, resolve_extractor
-from triptych.evaluation import classifier
+from triptych.evaluation import Extractor, classifier, frechet_distance, pixels, resolve_extractor
 from triptych.event import Event
 
 Split = tuple[Examples, Examples]
@@ -47,7 +46,11 @@ def test_is_read_from_the_cache_and_mended(digits: Split, cache: Path, monkeypat
 
 def test_other_data_is_not_read_from_the_cache(digits: Split) -> None:
     train, test = digits
-    keys = {classifier._key(train, test, 0), classifier._key(train, test, 1), classifier._key(train[1:], test, 0)}
+    keys = {
+        classifier._key(train, test, 0),
+        classifier._key(train, test, 1),
+        classifier._key(train[1:], test, 0),
+    }
     other = Examples(train.data, train.event, (train.labels + 1) % 10 if train.labels is not None else None)
     assert len(keys | {classifier._key(other, test, 0)}) == 4
 
@@ -62,9 +65,7 @@ def test_leaves_the_global_random_state_alone(digits: Split, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("shape", [(3, 28, 20), (1, 100, 64), (2, 4, 4), (5,)])
-def test_any_shape_has_a_classifier(
-    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_shape_has_a_classifier(shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier, "STEPS", 3)
     monkeypatch.setattr(classifier, "BATCH", 8)
     event = Event(shape, 256) if len(shape) == 3 else Event(shape)

@@ -65,9 +65,7 @@ def test_conditional_models_are_another_protocol(digits: tuple[Examples, Example
     assert log_likelihood(model, digits[1][:10]).nats.protocol == "exact@test-10|label"
 
 
-def test_impossible_examples_are_counted(
-    digits: tuple[Examples, Examples], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_impossible_examples_are_counted(digits: tuple[Examples, Examples], monkeypatch: pytest.MonkeyPatch) -> None:
     model = tp.build("pixelcnn", EVENT, channels=4, layers=2)
     spoilt = torch.tensor([-1.0] * 8 + [-torch.inf, torch.nan])
     monkeypatch.setattr(type(model), "log_density", lambda *_: spoilt)

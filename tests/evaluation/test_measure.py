@@ -13,7 +13,7 @@ from torch import Tensor
 import triptych as tp
 from triptych.data import Examples
 from triptych.errors import DataError
-from triptych.evaluation import MEASURES, Protocol, measure, reference, sampling_speed
+from triptych.evaluation import METRICS, Protocol, measure, reference, sampling_speed
 from triptych.event import Event
 from triptych.models.base import Player
 from triptych.models.questions import Sampler
@@ -53,7 +53,7 @@ def test_each_family(protocol: Protocol) -> None:
     }
     for name, model in models.items():
         found = measure(name, model, protocol, training_seconds=12.5)
-        assert list(found.figures) == list(MEASURES)
+        assert list(found.figures) == list(METRICS)
         assert found.family == tp.catalogue.find(name).family
         assert found.figures["frechet"].protocol == "fd-360@digits-net"
         assert (found.figures["frechet"].value or 0) > 50  # untrained
@@ -143,5 +143,5 @@ def test_a_model_whose_training_diverged_has_no_figures_and_stops_nothing(protoc
         next(model.parameters()).fill_(torch.nan)
     found = measure("lost", model, protocol)
     assert found.samples is None
-    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "sampling_speed"):
+    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "speed"):
         assert found.figures[key].value is None and "diverged" in found.figures[key].note

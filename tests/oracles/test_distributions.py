@@ -26,7 +26,9 @@ def features(law, event, n=1, scale=1.0, seed=0):
 
 
 def every_level(levels, colours=1):
-    return torch.tensor(list(itertools.product(range(levels), repeat=colours)), dtype=torch.uint8).view(-1, colours, 1, 1)
+    return torch.tensor(list(itertools.product(range(levels), repeat=colours)), dtype=torch.uint8).view(
+        -1, colours, 1, 1
+    )
 
 
 def probabilities(law, event, given_features):
@@ -179,7 +181,9 @@ def test_values_and_gradients_are_finite_at_extremes(name, scale, seed):
     event = VECTORS if name.startswith("gaussian") else Event((1, 3, 3), 2 if name == "bernoulli" else 256)
     given_features = features(law, event, 4, scale, seed).requires_grad_()
     if event.is_image:
-        x = torch.randint(event.levels, (4, *event.shape), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+        x = torch.randint(event.levels, (4, *event.shape), generator=torch.Generator().manual_seed(seed)).to(
+            torch.uint8
+        )
         x[0], x[1] = 0, event.levels - 1
     else:
         x = event.restored(torch.randn(4, 2) * 3)
@@ -192,7 +196,9 @@ def test_scales_are_kept_where_single_precision_can_tell_bins_apart():
     event = Event((1, 1, 1), 256)
     law = LAWS["discretized-gaussian"]
     for beyond, kept in ((-50.0, LOG_SCALE_MIN), (50.0, LOG_SCALE_MAX)):
-        a, b = (law(torch.tensor([0.1, s]).view(1, 2, 1, 1), event).log_prob(every_level(256)[3:4]) for s in (beyond, kept))
+        a, b = (
+            law(torch.tensor([0.1, s]).view(1, 2, 1, 1), event).log_prob(every_level(256)[3:4]) for s in (beyond, kept)
+        )
         assert torch.equal(a, b)
 
 

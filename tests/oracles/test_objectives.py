@@ -47,7 +47,9 @@ def test_the_critic_of_the_original_game_is_best_at_the_log_ratio(name, p):
 
 def test_minimax_saturates_where_non_saturating_does_not():
     sure = torch.full((1,), -20.0, requires_grad=True)
-    slow, fast = (torch.autograd.grad(LOSSES[n](sure, sure).generator.sum(), sure)[0] for n in ("minimax", "non-saturating"))
+    slow, fast = (
+        torch.autograd.grad(LOSSES[n](sure, sure).generator.sum(), sure)[0] for n in ("minimax", "non-saturating")
+    )
     assert abs(float(slow)) < 1e-8 and float(fast) == pytest.approx(-1)
 
 

@@ -13,7 +13,7 @@ from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
 from triptych.cli.train import train_app
 from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
-from triptych.errors import UserError
+from triptych.errors import Interrupted, UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -36,7 +36,7 @@ app.command()(sample)
 
 def _version(asked: bool) -> None:
     if asked:
-        from triptych import __version__
+        from triptych.version import __version__
 
         print(f"triptych {__version__}")
         raise typer.Exit
@@ -57,8 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.showwarning = _warn
     try:
         code = app(args=given, standalone_mode=False, prog_name="triptych")
-    except KeyboardInterrupt as stop:
-        _say(f"interrupted: {stop}" if str(stop) else "interrupted")
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,6 +73,9 @@ def _explain(error: Exception, debug: bool) -> int:
     usage = getattr(error, "format_message", None)
     if debug and usage is None:
         raise error
+    if isinstance(error, Interrupted):
+        _say(f"{error}")
+        return INTERRUPTED
     if isinstance(error, UserError):
         _say(f"error: {error}")
         return USER_ERROR

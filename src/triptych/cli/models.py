@@ -9,6 +9,7 @@ import typer
 
 from triptych.cli.options import Debug, Quiet, Seed
 
+
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     seed: Seed = 0,
@@ -76,7 +77,8 @@ def _explain_model(name: str) -> None:
 
     entry = CATALOGUE[name]
     text = inspect.cleandoc(entry.model.__doc__ or "").split("\nArgs:")[0].strip()
-    print(f"{name} · {entry.family} · {entry.reference}\n{entry.summary}\n\n{text}\n\nlog p(x): {likelihood_kind(entry.model)}\nanswers:")
+    print(f"{name} · {entry.family} · {entry.reference}\n{entry.summary}\n\n{text}\n")
+    print(f"log p(x): {likelihood_kind(entry.model)}\nanswers:")
     for query in answers(entry.model):
         print(f"  {query:<16} {QUESTIONS[query]}")
     print("options:")

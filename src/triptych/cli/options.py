@@ -69,8 +69,7 @@ def parameters_of(
         defaults: values that differ from the signature's.
     """
     defaults = defaults or {}
-    target = function.__init__ if isinstance(function, type) else function
-    hints = typing.get_type_hints(target)
+    hints = typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
     texts = argument_help(function)
     options = []
     for name, parameter in inspect.signature(function).parameters.items():
@@ -83,14 +82,14 @@ def parameters_of(
         text = texts.get(name, "").replace("[", "\\[")  # brackets would be read as markup
         option = typer.Option(flag, help=text[:1].upper() + text[1:], rich_help_panel=panel)
         options.append(
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-            )
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
         )
     return options
 
 
-def command(body: Callable[..., None], name: str, doc: str, parameters: Iterable[inspect.Parameter]) -> Callable[..., None]:
+def command(
+    body: Callable[..., None], name: str, doc: str, parameters: Iterable[inspect.Parameter]
+) -> Callable[..., None]:
     """Return a function that typer reads as a command with these parameters; it calls `body` with their values."""
 
     def verb(**given: Any) -> None:

@@ -31,8 +31,10 @@ def write_examples(examples: Examples, out: Path) -> None:
         save_grid(examples, out)
     elif out.suffix == ".npz":
         out.parent.mkdir(parents=True, exist_ok=True)
-        labels = {} if examples.labels is None else {"y": examples.labels.numpy()}
-        np.savez_compressed(out, x=examples.data.numpy(), **labels)
+        if examples.labels is None:
+            np.savez_compressed(out, x=examples.data.numpy())
+        else:
+            np.savez_compressed(out, x=examples.data.numpy(), y=examples.labels.numpy())
     elif not examples.event.is_image:
         raise ConfigurationError(f"vectors cannot be written one picture a file into {out}: give a .npz, or a .png")
     else:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from triptych.catalogue import CATALOGUE
+from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.options import (
     COMMON,
     Data,
@@ -23,7 +24,6 @@ from triptych.cli.options import (
     parameter,
     parameters_of,
 )
-from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.errors import ConfigurationError
 
 DEFAULT_MINUTES = 1.0
@@ -130,7 +130,9 @@ def _run(
 
 
 train_app = typer.Typer(
-    cls=lazy_group({name: Lazy(entry.summary, partial(_train_verb, name)) for name, entry in CATALOGUE.items()}, "model"),
+    cls=lazy_group(
+        {name: Lazy(entry.summary, partial(_train_verb, name)) for name, entry in CATALOGUE.items()}, "model"
+    ),
     invoke_without_command=True,
     callback=_replay,
     help="Train a model. `triptych train MODEL --help` lists the model's own options.",

@@ -13,6 +13,7 @@ import typer
 from triptych.cli.options import COMMON, Data, Debug, Quiet, Seed, command, data_parameters, load_data, parameter
 from triptych.errors import ConfigurationError
 
+
 def sample(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     n: Annotated[int, typer.Option("-n", help="How many.")] = 64,

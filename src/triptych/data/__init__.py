@@ -5,4 +5,4 @@ from triptych.data.embedded import toy_modes
 from triptych.data.examples import Examples
 from triptych.data.load import describe, hold_out, load, require_classes
 
-__all__ = ["Batch", "Batches", "Examples", "describe", "load", "require_classes", "toy_modes"]
+__all__ = ["Batch", "Batches", "Examples", "describe", "hold_out", "load", "require_classes", "toy_modes"]

@@ -12,9 +12,7 @@ from triptych.data.source import Source
 from triptych.errors import ConfigurationError, DataError
 
 
-def adapted(
-    source: Source, image_size: int | None, colours: int | None, levels: int | None, spec: str
-) -> Source:
+def adapted(source: Source, image_size: int | None, colours: int | None, levels: int | None, spec: str) -> Source:
     """Return a source with the size, colours and levels asked for; images that have them stay as they are.
 
     Args:

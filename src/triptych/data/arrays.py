@@ -184,9 +184,7 @@ def _on_white(values: Array) -> Array:
     return mixed
 
 
-def _source(
-    path: Path, values: Array, labels: Array | None, levels: int | None, given: int | None = None
-) -> Source:
+def _source(path: Path, values: Array, labels: Array | None, levels: int | None, given: int | None = None) -> Source:
     import numpy as np
 
     if values.dtype.kind not in "buif":

@@ -219,14 +219,10 @@ def decoded(key: str, how: Decoding) -> Source | None:
 
 
 def _unreadable(bad: int, total: int, first: str) -> DataError:
-    return DataError(
-        f"cannot read {bad:,} of {total:,} images, the first {first}; repair them, or use --skip-bad"
-    )
+    return DataError(f"cannot read {bad:,} of {total:,} images, the first {first}; repair them, or use --skip-bad")
 
 
-def _require_shape(
-    shape: tuple[int, ...], first: str, part: Part, begin: int, name: Callable[[int], str]
-) -> None:
+def _require_shape(shape: tuple[int, ...], first: str, part: Part, begin: int, name: Callable[[int], str]) -> None:
     """Raise unless every image of a part has the shape of the very first image."""
     assert part.pixels is not None
     i, other = part.kept[0], part.pixels.shape[1:]

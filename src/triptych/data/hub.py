@@ -167,8 +167,7 @@ def _image_column(features: dict[str, Any], column: str | None, where: str) -> s
         raise DataError(f"{where} has no column of images: its columns are {', '.join(features)}")
     if len(found) > 1:
         raise DataError(
-            f"{where} has several columns of images ({', '.join(found)}): "
-            f"choose one, such as --column {found[-1]}"
+            f"{where} has several columns of images ({', '.join(found)}): choose one, such as --column {found[-1]}"
         )
     return found[0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triptych.distributions.latents import DiagonalNormal
-from triptych.distributions.law import Law
+from triptych.distributions.law import LAWS, Law
 from triptych.distributions.pixels import (
     Bernoulli,
     Categorical,
@@ -26,15 +26,6 @@ __all__ = [
     "Law",
     "resolve_law",
 ]
-
-LAWS: dict[str, type[Law]] = {
-    "bernoulli": Bernoulli,
-    "categorical": Categorical,
-    "logistic-mixture": DiscretizedLogisticMixture,
-    "discretized-gaussian": DiscretizedGaussian,
-    "gaussian": Gaussian,
-    "gaussian-mixture": GaussianMixture,
-}
 
 MOST_FREE_LEVELS = 32
 """Up to this many levels "auto" gives each its own probability; beyond it, a mixture of logistics."""

@@ -107,9 +107,7 @@ def bin_log_prob(family: type[Family], x: Tensor, mean: Tensor, log_scale: Tenso
     high = (level * step - 1.0 + step / 2 - mean) * inverse
     low = (level * step - 1.0 - step / 2 - mean) * inverse
     inside = family.log_between(low, high)
-    return torch.where(
-        x == 0, family.log_cdf(high), torch.where(x == levels - 1, family.log_cdf(-low), inside)
-    )
+    return torch.where(x == 0, family.log_cdf(high), torch.where(x == levels - 1, family.log_cdf(-low), inside))
 
 
 def expected_level(family: type[Family], mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:

@@ -10,6 +10,9 @@ from torch import Tensor
 from triptych.event import Event
 from triptych.noise import Noise
 
+LAWS: dict[str, type[Law]] = {}
+"""Every law by the name that a user can type, as its class statement gives it."""
+
 
 class Law(ABC):
     """The distribution p(x | features) of an example, given what a network computed.
@@ -27,6 +30,12 @@ class Law(ABC):
     joint: ClassVar[bool] = False
     """Whether the colours of a pixel are dependent given the features. If so one set of features serves
     all of them; if not, an autoregressive network must order the colours itself."""
+
+    def __init_subclass__(cls, name: str | None = None) -> None:
+        """Enter a law in `LAWS`, if it has a name: `class Bernoulli(ImageLaw, name="bernoulli")`."""
+        super().__init_subclass__()
+        if name is not None:
+            LAWS[name] = cls
 
     def __init__(self, features: Tensor, event: Event) -> None:
         self.features = features.float()  # likelihoods are never computed in half precision

@@ -31,7 +31,7 @@ class ImageLaw(Law):
         return self.event.levels
 
 
-class Bernoulli(ImageLaw):
+class Bernoulli(ImageLaw, name="bernoulli"):
     """Independent binary pixels, `p(x_i = 1) = σ(logit_i)`.
 
     Example:
@@ -68,7 +68,7 @@ class Bernoulli(ImageLaw):
         return torch.sigmoid(self.features)
 
 
-class Categorical(ImageLaw):
+class Categorical(ImageLaw, name="categorical"):
     """Independent sub-pixels with a free probability for each level, `p(x_i = l) = softmax(logits_i)_l`.
 
     Reference: van den Oord et al. 2016, *Pixel Recurrent Neural Networks*, §3.2.
@@ -110,7 +110,7 @@ class Categorical(ImageLaw):
         return (torch.softmax(self.logits, 2) * levels).sum(2)
 
 
-class DiscretizedGaussian(ImageLaw):
+class DiscretizedGaussian(ImageLaw, name="discretized-gaussian"):
     """Independent sub-pixels, each a Gaussian rounded to its levels: `p(x) = Φ(b⁺) - Φ(b⁻)`.
 
     The end levels take the tails, so that the probabilities sum to one. Reference: Ho et al. 2020,
@@ -139,7 +139,7 @@ class DiscretizedGaussian(ImageLaw):
         return expected_level(Normal, mean, log_scale, self.levels)
 
 
-class DiscretizedLogisticMixture(ImageLaw):
+class DiscretizedLogisticMixture(ImageLaw, name="logistic-mixture"):
     """Pixels as mixtures of logistics rounded to their levels, colours linear in the colours before them.
 
     `p(r, g, b) = Σ_k π_k p_k(r) p_k(g | r) p_k(b | r, g)`, where the mean of g moves with `α_k r` and that
@@ -161,7 +161,7 @@ class DiscretizedLogisticMixture(ImageLaw):
         batch, _, height, width = self.features.shape
         per = self.features.reshape(batch, self.components, -1, height, width)
         colours = self.event.shape[0]
-        logits, means, log_scales, pairs = per.split([1, colours, colours, per.shape[2] - 1 - 2 * colours], 2)
+        logits, means, log_scales, pairs = torch.split(per, [1, colours, colours, per.shape[2] - 1 - 2 * colours], 2)
         return logits.squeeze(2), means, log_scales, torch.tanh(pairs)
 
     @staticmethod

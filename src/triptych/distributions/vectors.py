@@ -38,7 +38,7 @@ def _normal_log_density(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     return -0.5 * ((x - mean) * torch.exp(-log_scale)) ** 2 - log_scale - _HALF_LOG_2PI
 
 
-class Gaussian(VectorLaw):
+class Gaussian(VectorLaw, name="gaussian"):
     """Independent Gaussian coordinates, `p(x) = ∏_d N(x_d; μ_d, σ_d²)`.
 
     Example:
@@ -69,7 +69,7 @@ class Gaussian(VectorLaw):
         return self.event.restored(self.by_colour(2)[0])
 
 
-class GaussianMixture(VectorLaw):
+class GaussianMixture(VectorLaw, name="gaussian-mixture"):
     """Independent coordinates, each a mixture of Gaussians: `p(x) = ∏_d Σ_k π_dk N(x_d; μ_dk, σ_dk²)`.
 
     Reference: Bishop 1994, *Mixture Density Networks*; as conditionals, Uria et al. 2013, *RNADE*.

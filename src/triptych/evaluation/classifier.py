@@ -18,7 +18,7 @@ from triptych.data.examples import Examples
 from triptych.evaluation.features import Extractor, shrunk
 from triptych.evaluation.figure import Figure
 from triptych.event import Event
-from triptych.networks import resolve_encoder
+from triptych.networks import Sizes, resolve_encoder
 from triptych.noise import mix
 
 FEATURES = 64
@@ -40,7 +40,7 @@ class LabelsNet(nn.Module):
         self.event = event
         seen = Event(tuple(shrunk(torch.empty(1, *event.shape)).shape[1:]), event.levels)
         kind = "conv" if event.is_image and min(seen.shape[1:]) >= 8 else "mlp"
-        self.encoder = resolve_encoder(kind, seen, FEATURES, hidden=256, channels=32, classes=0)
+        self.encoder = resolve_encoder(kind, seen, FEATURES, Sizes(hidden=256, channels=32, classes=0))
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(FEATURES, classes))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,9 +37,7 @@ def mean_and_error(values: Tensor) -> tuple[float, float | None]:
     return float(values.mean()), error
 
 
-def log_likelihood(
-    model: Model, test: Examples, *, samples: int = IMPORTANCE_SAMPLES, seed: int = 0
-) -> Likelihood:
+def log_likelihood(model: Model, test: Examples, *, samples: int = IMPORTANCE_SAMPLES, seed: int = 0) -> Likelihood:
     """Return the mean log-likelihood of test examples, with its standard error over examples.
 
     Models with exact log p(x) give `=`; models with a lower bound give `≥` in nats, by the

@@ -14,6 +14,9 @@ from triptych.event import Event
 QUANTILE = 0.01
 """Share of unseen real examples that the near-copy threshold is set to let through."""
 
+NEIGHBOURS = 50
+"""How many training examples around a sample its nearest one is compared with."""
+
 _CHUNK = 1 << 24  # numbers held at a time: 64 MB
 _CANDIDATES = 4
 
@@ -25,14 +28,17 @@ class Nearest:
     Args:
         distance: `(N,)` Euclidean distance of scaled examples; exactly 0 for a duplicate.
         index: `(N,)` which reference example it is.
+        relative: `(N,)` that distance over the mean distance of the 50 nearest: 0 for a duplicate, near 1 for
+            a query that is no nearer to one example than to its other neighbours.
     """
 
     distance: Tensor
     index: Tensor
+    relative: Tensor
 
 
 def nearest(queries: Tensor, reference: Tensor, event: Event) -> Nearest:
-    """Return the nearest reference example of each query, by `|s(x) - s(y)|` of scaled examples.
+    """Return the nearest reference example y of each query x, by `|s(x) - s(y)|` of scaled examples.
 
     Candidates come from one matrix product a chunk; the best few are measured again exactly, in float64,
     so that a duplicate has distance 0 and rounding cannot choose the neighbour. Memory is bounded whatever
@@ -48,8 +54,8 @@ def nearest(queries: Tensor, reference: Tensor, event: Event) -> Nearest:
 
     Example:
         >>> found = nearest(torch.tensor([[0.9]]), torch.tensor([[0.0], [1.0]]), Event((1,)))
-        >>> found.index.tolist(), round(found.distance.item(), 3)
-        ([1], 0.1)
+        >>> found.index.tolist(), round(found.distance.item(), 3), round(found.relative.item(), 3)
+        ([1], 0.1, 0.2)
     """
     if not len(reference):
         raise DataError("no reference examples were given to find neighbours among")
@@ -59,8 +65,9 @@ def nearest(queries: Tensor, reference: Tensor, event: Event) -> Nearest:
     rows = max(1, _CHUNK // (event.dims + 1))
     found = [_nearest(part, reference, event, rows) for part in torch.split(scaled, min(1024, rows))]
     if not found:
-        return Nearest(torch.empty(0), torch.empty(0, dtype=torch.long))
-    return Nearest(torch.cat([f.distance for f in found]), torch.cat([f.index for f in found]))
+        return Nearest(torch.empty(0), torch.empty(0, dtype=torch.long), torch.empty(0))
+    columns = zip(*((f.distance, f.index, f.relative) for f in found), strict=True)
+    return Nearest(*(torch.cat(column) for column in columns))
 
 
 def _nearest(scaled: Tensor, reference: Tensor, event: Event, rows: int) -> Nearest:
@@ -71,33 +78,42 @@ def _nearest(scaled: Tensor, reference: Tensor, event: Event, rows: int) -> Near
     for start in range(0, len(reference), rows):
         chunk = event.scaled(reference[start : start + rows]).flatten(1) - centre
         squared = chunk.square().sum(1) - 2 * queries @ chunk.T  # + |query|², the same for all
-        near, where = squared.topk(min(_CANDIDATES, len(chunk)), largest=False)
+        near, where = squared.topk(min(NEIGHBOURS, len(chunk)), largest=False)
         best, index = torch.cat([best, near], 1), torch.cat([index, where + start], 1)
-        best, kept = best.topk(min(_CANDIDATES, best.shape[1]), largest=False)
+        best, kept = best.topk(min(NEIGHBOURS, best.shape[1]), largest=False)
         index = index.gather(1, kept)
-    return _exact(scaled, index.sort(1).values, reference, event)  # sorted: a tie goes to the first example
+    around = (best + queries.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+    candidates = index[:, :_CANDIDATES].sort(1).values  # sorted: a tie goes to the first example
+    distance, first = _exact(scaled, candidates, reference, event)
+    around = torch.cat([distance[:, None], around[:, 1:]], 1)
+    relative = torch.where(distance > 0, distance / around.mean(1), 0.0)
+    return Nearest(distance, first, relative)
 
 
-def _exact(scaled: Tensor, index: Tensor, reference: Tensor, event: Event) -> Nearest:
+def _exact(scaled: Tensor, index: Tensor, reference: Tensor, event: Event) -> tuple[Tensor, Tensor]:
     columns = []
     for column in index.T:
         gap = scaled.double() - event.scaled(reference[column]).flatten(1).double()
         columns.append(gap.square().sum(1).sqrt())
     distance, which = torch.stack(columns, 1).min(1)
-    return Nearest(distance.float(), index.gather(1, which[:, None])[:, 0])
+    return distance.float(), index.gather(1, which[:, None])[:, 0]
 
 
 def threshold(held_out: Tensor) -> float:
-    """Return the distance at or below which a sample counts as a near-copy of a training example.
+    """Return the relative distance at or below which a sample counts as a near-copy of a training example.
 
-    It is the 1 % quantile (lower, so an observed value) of `held_out`: the distances of unseen real
-    examples to their nearest training example. So about 1 % of unseen real data counts as near-copies by
-    construction, and replayed training data 100 %. Where 1 % or more of the unseen examples are duplicates of
-    training examples, the threshold is 0 and only exact copies count. Below 100 unseen examples it is
-    their smallest distance.
+    It is the 1 % quantile (lower, so an observed value) of `held_out`: the relative distances of unseen
+    real examples. So about 1 % of unseen real data counts as near-copies by construction, and replayed
+    training data 100 %. Distances are relative to the sample's neighbourhood, because an absolute distance
+    takes blurred or empty samples for copies: they are near to everything. Where 1 % or more of the unseen
+    examples are duplicates of training examples, the threshold is 0 and only exact copies count. Below 100
+    unseen examples it is their smallest value.
+
+    Reference: Carlini et al. 2023, *Extracting Training Data from Diffusion Models*, §5.1, for the relative
+    distance; they fix its threshold by hand.
 
     Args:
-        held_out: `(M,)` distances.
+        held_out: `(M,)` relative distances.
 
     Example:
         >>> threshold(torch.arange(1.0, 201.0))
@@ -106,22 +122,22 @@ def threshold(held_out: Tensor) -> float:
     return float(torch.quantile(held_out.double(), QUANTILE, interpolation="lower"))
 
 
-def share(distances: Tensor, limit: float, protocol: str = "") -> Figure:
-    """Return the share of distances at or below a limit, in %, with its binomial standard error.
+def share(relative: Tensor, limit: float, protocol: str = "") -> Figure:
+    """Return the share of relative distances at or below a limit, in %, with its binomial standard error.
 
     `√(q (1 - q) / n)`, with `q = (k + 1) / (n + 2)` rather than k / n, so that 0 of n has an error too
     (Laplace's rule). Comparing by "at or below" makes exact duplicates count even where the limit is 0.
 
     Args:
-        distances: `(n,)`.
+        relative: `(n,)`.
         limit: from `threshold`.
         protocol: name to give the figure.
 
     Example:
-        >>> share(torch.tensor([0.0, 0.0, 3.0, 4.0]), 0.0).text
+        >>> share(torch.tensor([0.0, 0.0, 0.9, 1.0]), 0.0).text
         '50 ± 25'
     """
-    n, near = len(distances), int((distances.double() <= limit).sum())
+    n, near = len(relative), int((relative.double() <= limit).sum())
     smoothed = (near + 1) / (n + 2)
     error = (smoothed * (1 - smoothed) / n) ** 0.5
     return Figure(100 * near / n, 100 * error, "%", protocol)

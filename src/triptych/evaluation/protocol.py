@@ -19,8 +19,8 @@ from triptych.evaluation.novelty import Nearest, nearest, share, threshold
 from triptych.event import Event
 from triptych.noise import mix
 
-MOST_SAMPLES = 1000
-MOST_SCORED = 2000
+_FEWEST, _MOST_SAMPLES, _MOST_SCORED = 100, 1000, 2000
+_DIMS = 1 << 20  # sub-pixels of all samples, and of half of the scored examples: bounds time, not memory
 RESAMPLES = 20
 
 
@@ -73,7 +73,7 @@ class Protocol:
             test: held-out split of the same event.
             data: name of the data, for reports.
             extractor: see `triptych.evaluation.features.resolve_extractor`.
-            samples: n; None for all test examples, at most 1000.
+            samples: n; None for all test examples, at most 1000, fewer for large images.
             seed: of subsets, samples and bounds.
             cache: folder of trained extractors.
 
@@ -83,7 +83,8 @@ class Protocol:
         """
         if train.event != test.event:
             raise DataError(f"training examples are a {train.event}, test examples a {test.event}")
-        n = min(len(test), len(train), samples if samples is not None else MOST_SAMPLES)
+        fit = max(_FEWEST, _DIMS // train.event.dims)
+        n = min(len(test), len(train), min(_MOST_SAMPLES, fit) if samples is None else samples)
         if n < 2 or (samples is not None and n < samples):
             asked = "" if samples is None else f", {samples} asked for"
             raise DataError(
@@ -91,12 +92,10 @@ class Protocol:
                 "takes 2 samples or more, and as many examples of each split"
             )
         chosen = resolve_extractor(extractor, train, test, data=data, seed=seed, cache=cache)
-        real, scored = subset(test, n, mix(seed, 1)), subset(test, MOST_SCORED, mix(seed, 2))
+        real, scored = subset(test, n, mix(seed, 1)), subset(test, min(_MOST_SCORED, 2 * fit), mix(seed, 2))
         held_out = nearest(scored.data, train.data, train.event)
         features = chosen(real)
-        return cls(
-            data, train, test, chosen, seed, n, IMPORTANCE_SAMPLES, real, scored, features, held_out
-        )
+        return cls(data, train, test, chosen, seed, n, IMPORTANCE_SAMPLES, real, scored, features, held_out)
 
     @property
     def event(self) -> Event:
@@ -105,31 +104,29 @@ class Protocol:
 
     @property
     def near_copy_distance(self) -> float:
-        """The distance at or below which a sample is a near-copy; see `novelty.threshold`."""
-        return threshold(self.held_out.distance)
+        """The relative distance at or below which a sample is a near-copy; see `novelty.threshold`."""
+        return threshold(self.held_out.relative)
 
     @property
     def held_out_copies(self) -> Figure:
         """The near-copy share of unseen real data, in %: the yardstick."""
-        distance = self.held_out.distance
-        return share(distance, self.near_copy_distance, f"copies@test-{len(distance)}")
+        unseen = self.held_out.relative
+        return share(unseen, self.near_copy_distance, f"copies@test-{len(unseen)}")
 
     def frechet(self, samples: Examples) -> Figure:
         """Return the Fréchet distance of n examples to n test examples, with its bootstrap standard error."""
-        name = f"fd-{len(samples)}@{self.extractor.name}"
-        if not bool(torch.isfinite(samples.data).all()):
-            return _not_finite(samples, name, "")
         features = self.extractor(samples)
         error = frechet_error(features, self.real_features, RESAMPLES, mix(self.seed, 3))
-        return Figure(frechet_distance(features, self.real_features), error, "", name)
+        value = frechet_distance(features, self.real_features)
+        return Figure(value, error, "", f"fd-{len(samples)}@{self.extractor.name}")
 
-    def copies(self, samples: Examples) -> tuple[Figure, Nearest | None]:
-        """Return the near-copy share of samples in %, and the nearest training example of each."""
-        name = f"copies-{len(samples)}"
-        if not bool(torch.isfinite(samples.data).all()):
-            return _not_finite(samples, name, "%"), None
-        found = nearest(samples.data, self.train.data, self.event)
-        return share(found.distance, self.near_copy_distance, name), found
+    def nearest(self, samples: Examples) -> Nearest:
+        """Return the nearest training example of each sample."""
+        return nearest(samples.data, self.train.data, self.event)
+
+    def copies(self, found: Nearest) -> Figure:
+        """Return the share of samples that are near-copies, in %."""
+        return share(found.relative, self.near_copy_distance, f"copies-{len(found.relative)}")
 
     def describe(self) -> dict[str, Any]:
         """Return the conditions, as JSON can hold them."""
@@ -157,9 +154,3 @@ def subset(examples: Examples, n: int, seed: int) -> Examples:
         return examples
     order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))
     return examples[order[:n].sort().values]
-
-
-def _not_finite(samples: Examples, protocol: str, unit: str) -> Figure:
-    bad = int((~torch.isfinite(samples.data)).flatten(1).any(1).sum())
-    note = f"{bad} of {len(samples)} samples are not finite numbers: the training diverged"
-    return Figure(None, unit=unit, protocol=protocol, note=note)

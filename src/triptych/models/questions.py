@@ -94,9 +94,7 @@ class Bounded(Question):
     """Brackets log p(x)."""
 
     @final
-    def log_prob_bounds(
-        self, x: Examples | Tensor, *, label: Label = None, samples: int = 1, seed: Seed = 0
-    ) -> Bounds:
+    def log_prob_bounds(self, x: Examples | Tensor, *, label: Label = None, samples: int = 1, seed: Seed = 0) -> Bounds:
         """Return a lower and an upper bound on log p(x) in nats, each `(N,)`. Exact models give one twice.
 
         Args:

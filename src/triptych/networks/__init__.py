@@ -1,6 +1,6 @@
 """Networks: plain modules, between scaled examples, codes and features."""
 
-from triptych.networks.blocks import BatchNorm, conditioned, mlp
+from triptych.networks.blocks import BatchNorm, Sizes, conditioned, mlp
 from triptych.networks.decoders import ConvDecoder, MLPDecoder, resolve_decoder
 from triptych.networks.encoders import ConvEncoder, MLPEncoder, resolve_encoder
 from triptych.networks.masked import CausalConvNet, MaskedConv2d
@@ -13,6 +13,7 @@ __all__ = [
     "MLPDecoder",
     "MLPEncoder",
     "MaskedConv2d",
+    "Sizes",
     "conditioned",
     "mlp",
     "resolve_decoder",

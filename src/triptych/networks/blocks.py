@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+
+class Sizes(NamedTuple):
+    """How large a network that is chosen by name becomes, and what it is conditioned on."""
+
+    hidden: int
+    """Units of an MLP's hidden layers."""
+    channels: int
+    """Channels next to the image in a convolutional network."""
+    classes: int
+    """Number of labels that it is conditioned on; 0 for none."""
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -54,9 +66,9 @@ class BatchNorm(nn.BatchNorm2d):
         from torch.distributed.nn.functional import all_reduce
 
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean = all_reduce(x.sum((0, 2, 3))) / count
+        mean: Tensor = all_reduce(x.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
         centred = x - mean.view(1, -1, 1, 1)
-        variance = all_reduce((centred**2).sum((0, 2, 3))) / count
+        variance: Tensor = all_reduce((centred**2).sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
         with torch.no_grad():

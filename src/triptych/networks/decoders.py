@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from triptych.event import Event
-from triptych.networks.blocks import BatchNorm, mlp, with_label
+from triptych.networks.blocks import BatchNorm, Sizes, mlp, with_label
 from triptych.networks.encoders import auto_network, halvings
 
 
@@ -62,9 +62,7 @@ class ConvDecoder(nn.Module):
         for step in reversed(range(steps)):
             after = channels << (step - 1) if step else outputs
             odd = ((height >> step) % 2, (width >> step) % 2)  # what halving rounded away
-            layers.append(
-                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd, bias=step == 0)
-            )
+            layers.append(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd, bias=step == 0))
             if step:
                 layers += [BatchNorm(after), nn.ReLU()]
             before = after
@@ -81,10 +79,7 @@ def resolve_decoder(
     event: Event,
     inputs: int,
     outputs: int,
-    *,
-    hidden: int,
-    channels: int,
-    classes: int,
+    sizes: Sizes,
     generator: bool = False,
 ) -> nn.Module:
     """Return the network that a constructor argument names, or the user's own module as it is.
@@ -95,9 +90,7 @@ def resolve_decoder(
         event: what one example is.
         inputs: length of the code.
         outputs: numbers at each position.
-        hidden: units of an MLP's hidden layers.
-        channels: channels before a convolutional network's last layer.
-        classes: number of labels that it is conditioned on; 0 for none.
+        sizes: of a network chosen by name.
         generator: built for a game: two hidden layers in an MLP.
 
     Raises:
@@ -106,5 +99,5 @@ def resolve_decoder(
     if isinstance(name, nn.Module):
         return name
     if auto_network(name, event) == "conv":
-        return ConvDecoder(event, inputs, outputs, channels, classes)
-    return MLPDecoder(event, inputs, outputs, hidden, classes, layers=2 if generator else 1)
+        return ConvDecoder(event, inputs, outputs, sizes.channels, sizes.classes)
+    return MLPDecoder(event, inputs, outputs, sizes.hidden, sizes.classes, layers=2 if generator else 1)

@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.networks.blocks import mlp, with_label
+from triptych.networks.blocks import Sizes, mlp, with_label
 
 SMALLEST = 4
 """Convolutional networks halve an image until its shorter side would fall below this."""
@@ -95,9 +95,7 @@ class ConvEncoder(nn.Module):
         return out
 
 
-def resolve_encoder(
-    name: str | nn.Module, event: Event, outputs: int, *, hidden: int, channels: int, classes: int, critic: bool = False
-) -> nn.Module:
+def resolve_encoder(name: str | nn.Module, event: Event, outputs: int, sizes: Sizes, critic: bool = False) -> nn.Module:
     """Return the network that a constructor argument names, or the user's own module as it is.
 
     Args:
@@ -105,9 +103,7 @@ def resolve_encoder(
             examples (and labels, if `classes`) to `(B, outputs)`.
         event: what one example is.
         outputs: length of the result.
-        hidden: units of an MLP's hidden layers.
-        channels: channels after a convolutional network's first layer.
-        classes: number of labels that it is conditioned on; 0 for none.
+        sizes: of a network chosen by name.
         critic: built for a game: leaky rectifiers, two hidden layers, spectral norm on convolutions.
 
     Raises:
@@ -116,22 +112,22 @@ def resolve_encoder(
     if isinstance(name, nn.Module):
         return name
     if auto_network(name, event) == "conv":
-        return ConvEncoder(event, outputs, channels, classes, spectral=critic)
-    return MLPEncoder(event, outputs, hidden, classes, layers=2 if critic else 1, leaky=critic)
+        return ConvEncoder(event, outputs, sizes.channels, sizes.classes, spectral=critic)
+    return MLPEncoder(event, outputs, sizes.hidden, sizes.classes, layers=2 if critic else 1, leaky=critic)
 
 
 def auto_network(name: str, event: Event) -> str:
-    """Return "conv" or "mlp": "auto" is convolutional for images of 16×16 and more.
+    """Return "conv" or "mlp": "auto" is convolutional for images of 8×8 and more.
 
     Raises:
         ConfigurationError: for an unknown name, or convolutions on vectors or images below 8×8.
 
     Example:
-        >>> auto_network("auto", Event((1, 8, 8), 17)), auto_network("auto", Event((3, 32, 32), 256))
+        >>> auto_network("auto", Event((2,))), auto_network("auto", Event((3, 32, 32), 256))
         ('mlp', 'conv')
     """
     if name == "auto":
-        return "conv" if event.is_image and min(event.shape[1:]) >= 16 else "mlp"
+        return "conv" if event.is_image and min(event.shape[1:]) >= 8 else "mlp"
     if name not in ("mlp", "conv"):
         raise ConfigurationError(f"no network {name!r}; {did_you_mean(name, ['auto', 'conv', 'mlp'])}")
     if name == "conv" and (not event.is_image or min(event.shape[1:]) < 8):

@@ -1,8 +1,8 @@
 """The losses of two-player games: each a function of what the critic says of real and of made examples.
 
 A loss takes the critic's raw outputs `real (B,)` and `fake (B,)`, higher meaning "more real", and returns
-a `Play`: what the critic and what the generator minimise. To add a loss, write one such function; give it
-to `GAN(loss=...)` as it is, or list it in `LOSSES` to name it on the command line.
+a `Play`: what the critic and what the generator minimise. To add a loss, write one such function: give it
+to `GAN(loss=...)` as it is, or mark it `@named` here to type its name on the command line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,17 @@ class Play(NamedTuple):
 
 Loss = Callable[[Tensor, Tensor], Play]
 
+LOSSES: dict[str, Loss] = {}
+"""Every loss by the name that a user can type: the function's, with hyphens."""
 
+
+def named(loss: Loss) -> Loss:
+    """Enter a loss in `LOSSES` under its own name."""
+    LOSSES[loss.__name__.replace("_", "-")] = loss
+    return loss
+
+
+@named
 def minimax(real: Tensor, fake: Tensor) -> Play:
     """Play the original game, `min_G max_D E log σ(real) + E log(1 - σ(fake))`, in nats.
 
@@ -42,6 +52,7 @@ def minimax(real: Tensor, fake: Tensor) -> Play:
     return Play(F.softplus(-real) + F.softplus(fake), -F.softplus(fake))
 
 
+@named
 def non_saturating(real: Tensor, fake: Tensor) -> Play:
     """Play the original critic against a generator that maximises `E log σ(fake)`, in nats.
 
@@ -54,6 +65,7 @@ def non_saturating(real: Tensor, fake: Tensor) -> Play:
     return Play(F.softplus(-real) + F.softplus(fake), F.softplus(-fake))
 
 
+@named
 def least_squares(real: Tensor, fake: Tensor) -> Play:
     """Regress real to 1 and fake to 0; the generator pulls fake to 1.
 
@@ -66,6 +78,7 @@ def least_squares(real: Tensor, fake: Tensor) -> Play:
     return Play(0.5 * (real - 1) ** 2 + 0.5 * fake**2, 0.5 * (fake - 1) ** 2)
 
 
+@named
 def hinge(real: Tensor, fake: Tensor) -> Play:
     """Push real above 1 and fake below -1; the generator raises fake.
 
@@ -76,14 +89,6 @@ def hinge(real: Tensor, fake: Tensor) -> Play:
         Play(critic=tensor([0.]), generator=tensor([2.]))
     """
     return Play(torch.relu(1 - real) + torch.relu(1 + fake), -fake)
-
-
-LOSSES: dict[str, Loss] = {
-    "hinge": hinge,
-    "least-squares": least_squares,
-    "minimax": minimax,
-    "non-saturating": non_saturating,
-}
 
 
 def resolve_loss(loss: str | Loss) -> Loss:

@@ -1,6 +1,6 @@
 """Pictures and reports: what was measured, so that a person sees it."""
 
-from triptych.reports.pictures import grid, pairs, picture, save_grid
+from triptych.pictures import grid, pairs, picture, save_grid, save_images
 from triptych.reports.report import Panel, write_report
 from triptych.reports.table import terminal_table
 from triptych.reports.verdict import Verdict, verdicts
@@ -12,6 +12,7 @@ __all__ = [
     "pairs",
     "picture",
     "save_grid",
+    "save_images",
     "terminal_table",
     "verdicts",
     "write_report",

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 
-from triptych.reports.pictures import axes_style
+from triptych.pictures import axes_style
 
 _COLOURS = ("#2f7fd6", "#d9702b", "#3a9e6b", "#a35fc4", "#c9464f", "#8c7a2e")
 _INK = "#010203"  # replaced by the page's own text colour
@@ -54,9 +54,7 @@ def curves_svg(records: Sequence[Record], name: str) -> str:
         axes.tick_params(colors=_INK)
         axes.set_xlabel("round", fontsize=8, color=_INK)
         axes.margins(x=0.01)
-        figure.legend(
-            loc="outside upper left", ncols=2, fontsize=8, frameon=False, labelcolor=_INK, handlelength=1.2
-        )
+        figure.legend(loc="outside upper left", ncols=2, fontsize=8, frameon=False, labelcolor=_INK, handlelength=1.2)
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _embedded(file.getvalue())

@@ -18,10 +18,11 @@ from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError
 from triptych.evaluation.measure import Measures, reference
 from triptych.evaluation.protocol import Protocol
+from triptych.pictures import grid, pairs, picture, png
 from triptych.reports.curves import Record, curves_svg
-from triptych.reports.pictures import grid, pairs, picture, png
 from triptych.reports.table import table
 from triptych.reports.verdict import verdicts
+from triptych.version import __version__
 
 _PICTURE_BYTES = 1_600_000  # of all pictures, before they are compressed
 _LARGEST = 64
@@ -35,9 +36,9 @@ HOW_TO_READ = {
     "Fréchet distance": "How far samples and test examples lie apart in mean and covariance of the named "
     "features; less is better, and what real training data scores is as low as it gets at this sample count. "
     "Comparable at equal sample count and features only.",
-    "Near-copies": "Share of samples that are nearer to a training example than 99 % of unseen real examples "
-    "are. About 1 % is what unseen data itself shows; much more means copying. Noise scores 0, so read "
-    "it with the Fréchet distance.",
+    "Near-copies": "Share of samples that stand out as near to one training example: their distance to it, "
+    "over the mean distance to their 50 nearest, is below that of 99 % of unseen real examples. So unseen "
+    "data shows about 1 %; much more means copying. Noise scores 0, so read it with the Fréchet distance.",
     "Sampling speed": "Examples drawn each second by a warm model; ± is the standard deviation over repeats, "
     "not how much another machine differs.",
     "Standard errors": "± is one standard error: over test examples (log-likelihood), by bootstrap of both "
@@ -118,8 +119,7 @@ def _content(
         "title": title,
         "verdicts": [v.to_dict() for v in verdicts(models, real, protocol.held_out_copies)],
         "models": [
-            {**panel.measures.to_dict(), "run": panel.run, "findings": list(panel.findings)}
-            for panel in panels
+            {**panel.measures.to_dict(), "run": panel.run, "findings": list(panel.findings)} for panel in panels
         ],
         "reference": {**real.to_dict(), "held_out_near_copies": protocol.held_out_copies.to_dict()},
         "protocol": {**protocol.describe(), **settings},
@@ -132,11 +132,9 @@ def environment() -> dict[str, str]:
     """Return versions and hardware, as far as they can change a figure."""
     from importlib.metadata import version
 
-    import triptych
-
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
     return {
-        "triptych": triptych.__version__,
+        "triptych": __version__,
         "torch": torch.__version__,
         "numpy": version("numpy"),
         "python": platform.python_version(),
@@ -162,6 +160,7 @@ def _page(content: dict[str, Any], panels: Sequence[Panel], real: Measures, prot
         curves=[(p.measures.name, curves_svg(p.curves, p.measures.name)) for p in panels],
         how_to_read=HOW_TO_READ,
         is_image=protocol.event.is_image,
+        wide=not protocol.event.is_image and protocol.event.dims > 2,
     )
 
 
@@ -199,19 +198,19 @@ def _neighbours(models: Sequence[Measures], protocol: Protocol) -> list[dict[str
     if not protocol.event.is_image:
         return []
     found = protocol.held_out
-    rows = [("unseen real data", protocol.scored, protocol.train[found.index], found.distance)]
+    rows = [("unseen real data", protocol.scored, protocol.train[found.index], found.relative)]
     for m in models:
         if m.samples is not None and m.neighbours is not None:
             rows.append((m.name, m.samples, m.neighbours, torch.tensor(m.distances)))
     return [_pairs(*row) for row in rows]
 
 
-def _pairs(name: str, upper: Examples, lower: Examples, distance: torch.Tensor) -> dict[str, str]:
-    closest = torch.sort(distance, stable=True).indices[:_PAIRS]
+def _pairs(name: str, upper: Examples, lower: Examples, relative: torch.Tensor) -> dict[str, str]:
+    closest = torch.sort(relative, stable=True).indices[:_PAIRS]
     made = png(pairs(upper[closest], lower[closest], largest=_LARGEST))
-    low, high = (f"{float(distance[i]):.3g}" for i in (closest[0], closest[-1]))
+    low, high = (f"{float(relative[i]):.2f}" for i in (closest[0], closest[-1]))
     image = _image(name, made, f"{len(closest)} of {name} nearest to training data, above their neighbours")
-    return {**image, "caption": f"distances {low} to {high}"}
+    return {**image, "caption": f"relative distance {low} to {high}"}
 
 
 def _image(name: str, made: bytes, alt: str) -> dict[str, str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.measure import Measures
+from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.protocol import Protocol
-from triptych.reports.verdict import BETTER, leaders, ranked
+from triptych.reports.verdict import copies, leaders, ranked
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,12 +25,14 @@ class Cell:
         text: what is printed.
         note: number of its footnote; None for none.
         best: whether it is the best of its row, or cannot be told from it.
+        warn: whether it tells of copying.
         protocol: how it was measured, where that differs within its row.
     """
 
     text: str
     note: int | None = None
     best: bool = False
+    warn: bool = False
     protocol: str = ""
 
 
@@ -69,15 +72,9 @@ _ANSWERS = {
     "encode": "finds codes",
     "complete": "completes examples",
 }
-_LABELS = {
-    "nats": "Test log-likelihood ↑",
-    "bits_per_dim": "Test bits per dimension ↓",
-    "frechet": "Fréchet distance to test data ↓",
-    "near_copies": "Near-copies of training data ↓",
-    "sampling_speed": "Sampling speed ↑",
-    "parameters": "Parameters",
-    "training_time": "Training time",
-}
+_SHORT = {"sample": "draws examples", "complete": "completes them"}
+"""Labels for a terminal of 80 columns, which has room for no more."""
+_ARROWS = {1: " ↑", 0: "", -1: " ↓"}
 
 
 def table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -> Table:
@@ -90,15 +87,13 @@ def table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -
     """
     notes: dict[str, int] = {}
     everyone = [*models, reference]
-    keys = [key for key in _LABELS if key != "bits_per_dim" or protocol.event.is_image]
-    labels = dict(_LABELS)
-    if not protocol.event.is_image:
-        labels["nats"] = "Test log-density ↑"
+    keys = [key for key in METRICS if key != "bits_per_dim" or protocol.event.is_image]
+    held_out = protocol.held_out_copies
     return Table(
         tuple(m.name for m in everyone),
         tuple(m.family for m in everyone),
         tuple(_answer(key, everyone) for key in _ANSWERS),
-        tuple(_measured(key, labels[key], models, reference, notes) for key in keys),
+        tuple(_measured(key, models, reference, held_out, notes) for key in keys),
         tuple(notes),
     )
 
@@ -113,13 +108,20 @@ def _answer(query: str, everyone: Sequence[Measures]) -> Row:
 
 
 def _measured(
-    key: str, label: str, models: Sequence[Measures], reference: Measures, notes: dict[str, int]
+    key: str,
+    models: Sequence[Measures],
+    reference: Measures,
+    held_out: Figure,
+    notes: dict[str, int],
 ) -> Row:
     figures = [m.figures[key] for m in (*models, reference)]
     protocols = list(dict.fromkeys(f.protocol for f in figures if f.value is not None))
     shared = protocols[0] if len(protocols) == 1 else ""
-    best = leaders(models, key) if key in BETTER else []
-    if len(best) == len(ranked(models, key) if key in BETTER else []):
+    label = METRICS[key].label + _ARROWS[METRICS[key].better]
+    if key == "nats" and reference.samples is not None and not reference.samples.event.is_image:
+        label = label.replace("likelihood", "density")
+    best = leaders(models, key) if METRICS[key].better else []
+    if best and len(best) == len(ranked(models, key)):
         best = []  # nothing stands out
 
     def cell(m: Measures, figure: Figure) -> Cell:
@@ -127,7 +129,8 @@ def _measured(
             return Cell("–")
         number = notes.setdefault(figure.note, len(notes) + 1) if figure.note else None
         own = "" if shared or figure.value is None else figure.protocol
-        return Cell(figure.text, number, m in best, own)
+        warn = key == "near_copies" and copies(m, held_out)
+        return Cell(figure.text, number, m in best, warn, own)
 
     cells = [cell(m, f) for m, f in zip((*models, reference), figures, strict=True)]
     return Row(key, label, next((f.unit for f in figures if f.unit), ""), shared, tuple(cells))
@@ -150,29 +153,42 @@ def terminal_table(models: Sequence[Measures], reference: Measures, protocol: Pr
     from rich.text import Text
 
     built = table(models, reference, protocol)
-    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("")
+    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    shown.add_column("", no_wrap=True)
     for i, name in enumerate(built.columns):
         shown.add_column(Text(name), justify="right", style="dim" if i == len(models) else None)
     for row in (*built.answers, *built.measured):
-        unit = f", {row.unit}" if row.unit else ""
-        label = Text(f"{row.label}{unit}")
-        if row.protocol:
-            label.append(f"\n{row.protocol}", "dim")
-        shown.add_row(label, *(_terminal_cell(cell) for cell in row.cells))
+        shown.add_row(_short(row), *(_terminal_cell(cell) for cell in row.cells))
         if row is built.answers[-1]:
             shown.add_section()
-    yardstick = f"unseen real data: {protocol.held_out_copies.text} % near-copies"
-    lines = [f"[{i}] {note}" for i, note in enumerate(built.notes, 1)]
-    return Group(shown, *(Text(line, "dim") for line in (yardstick, *lines)))
+    lines = [f"unseen real data: {protocol.held_out_copies.text} % near-copies"]
+    lines += [f"[{i}] {note}" for i, note in enumerate(built.notes, 1)]
+    lines += ["measured as: " + ", ".join(_protocols(built))]
+    return Group(shown, *(Text(line, "dim") for line in lines))
+
+
+def _short(row: Row) -> str:
+    if row.key in METRICS:
+        return METRICS[row.key].short + _ARROWS[METRICS[row.key].better]
+    return _SHORT.get(row.key, row.label)
+
+
+def _protocols(built: Table) -> list[str]:
+    """Return the names of all protocols, with the models that each holds for where it does not for all."""
+    found: dict[str, list[str]] = {}
+    for row in built.measured:
+        if row.protocol:
+            found[row.protocol] = []
+        for name, cell in zip(built.columns, row.cells, strict=True):
+            if cell.protocol and name not in found.setdefault(cell.protocol, []):
+                found[cell.protocol].append(name)
+    return [name + (f" ({', '.join(who)})" if who else "") for name, who in found.items()]
 
 
 def _terminal_cell(cell: Cell) -> Text:
     from rich.text import Text
 
-    text = Text(cell.text, "bold" if cell.best else "")
+    text = Text(cell.text, "bold" if cell.best else "bold red" if cell.warn else "")
     if cell.note:
         text.append(f" [{cell.note}]", "dim")
-    if cell.protocol:
-        text.append(f"\n{cell.protocol}", "dim")
     return text

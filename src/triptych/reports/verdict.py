@@ -9,13 +9,10 @@ from typing import Any
 
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.measure import Measures
+from triptych.evaluation.metrics import METRICS
 
 CLEAR = 2.0
 """Combined standard errors by which two figures must differ to be told apart."""
-
-BETTER = {"nats": 1, "bits_per_dim": -1, "frechet": -1, "near_copies": -1, "sampling_speed": 1}
-"""Whether more (1) or less (-1) of a measure is better."""
-
 
 QUESTIONS = {
     "Likelihood": "how probable is this example?",
@@ -50,6 +47,9 @@ class Verdict:
         return {**asdict(self), "question": QUESTIONS[self.purpose]}
 
 
+_COARSE = ("@coordinates", "@pixels", "@pixels-32")
+
+
 def apart(a: Figure, b: Figure) -> bool:
     """Return whether two figures differ by at least two combined standard errors, `2 √(e1² + e2²)`.
 
@@ -65,7 +65,7 @@ def apart(a: Figure, b: Figure) -> bool:
 def ranked(models: Sequence[Measures], key: str) -> list[Measures]:
     """Return the models that have a value of a measure, best first."""
     having = [(m.figures[key].value, m) for m in models if m.figures[key].value is not None]
-    having.sort(key=lambda pair: -BETTER[key] * (pair[0] or 0.0))
+    having.sort(key=lambda pair: -METRICS[key].better * (pair[0] or 0.0))
     return [m for _, m in having]
 
 
@@ -130,8 +130,10 @@ def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) 
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
     more = f" Real training data scores {reference.figures[key].text}: the best that can be hoped for."
     for m in best:
-        if _copies(m, held_out):
+        if copies(m, held_out):
             more += f" But {m.figures['near_copies'].text} % of {m.name}'s samples are near-copies."
+    if order[0].figures[key].protocol.endswith(_COARSE):
+        more += " It sees mean and covariance alone, on raw values: look at the pictures too."
     if len(best) > 1:
         return _tied(purpose, key, " (Fréchet distance)", best, more)
     reason = f"Fréchet distance to test data {order[0].figures[key].text}{_next(order, key)}.{more}"
@@ -139,7 +141,7 @@ def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) 
 
 
 def _speed(models: Sequence[Measures]) -> Verdict:
-    purpose, key = "Speed", "sampling_speed"
+    purpose, key = "Speed", "speed"
     order, best = ranked(models, key), leaders(models, key)
     if not order:
         return Verdict(purpose, key, None, "none of them", "No model here samples.")
@@ -170,9 +172,9 @@ def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
     order = ranked(models, key)
     if not order:
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
-    copying = [m for m in order if _copies(m, held_out)]
+    copying = [m for m in order if copies(m, held_out)]
     safe = [m.name for m in order if m not in copying]
-    yardstick = f"Of unseen real data, {held_out.text} % is as near to a training example."
+    yardstick = f"Of unseen real data, {held_out.text} % is just as near to one training example."
     shares = _words([f"{m.name} {m.figures[key].text}" for m in order])
     if not copying:
         reason = f"No model copies more than chance: {shares} % near-copies. {yardstick}"
@@ -183,7 +185,7 @@ def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
     return Verdict(purpose, key, None, f"not {_words([m.name for m in copying])}", reason)
 
 
-def _copies(model: Measures, held_out: Figure) -> bool:
+def copies(model: Measures, held_out: Figure) -> bool:
     """Return whether clearly more of a model's samples are near-copies than of unseen real data."""
     share = model.figures["near_copies"]
     return (share.value or 0.0) > (held_out.value or 0.0) and apart(share, held_out)

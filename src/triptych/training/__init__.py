@@ -1,6 +1,6 @@
 """Training: the one loop, checkpoints, logs."""
 
 from triptych.training.checkpoint import load, save
-from triptych.training.fit import Interrupted, Run, fit
+from triptych.training.fit import Run, fit
 
-__all__ = ["Interrupted", "Run", "fit", "load", "save"]
+__all__ = ["Run", "fit", "load", "save"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from triptych.errors import ConfigurationError, did_you_mean
@@ -21,9 +22,7 @@ class Budget:
     seconds: float | None
 
     @classmethod
-    def of(
-        cls, steps: int | None, epochs: float | None, minutes: float | None, per_epoch: int, turns: int
-    ) -> Budget:
+    def of(cls, steps: int | None, epochs: float | None, minutes: float | None, per_epoch: int, turns: int) -> Budget:
         """Return the budget of exactly one of three amounts.
 
         Args:
@@ -60,7 +59,7 @@ class Budget:
         return self.fraction(step, seconds) >= 1.0
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda fraction: 1.0,
     "cosine": lambda fraction: 0.5 * (1 + math.cos(math.pi * fraction)),
     "linear": lambda fraction: 1.0 - fraction,

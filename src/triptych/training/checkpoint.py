@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from triptych import __version__
 from triptych.catalogue import CATALOGUE, name_of
 from triptych.errors import CheckpointError
 from triptych.event import Event
 from triptych.models.base import Model
 from triptych.training.files import read_tensors, write_tensors, write_whole
+from triptych.version import __version__
 
 KEPT = 2
 """How many checkpoints a run keeps."""
@@ -114,9 +114,7 @@ def read_description(path: Path) -> dict[str, Any]:
     raise CheckpointError(f"{path / 'model.json'} is damaged: it does not describe a model")
 
 
-def write_checkpoint(
-    run: Path, step: int, tensors: dict[str, Tensor], record: dict[str, Any]
-) -> Path:
+def write_checkpoint(run: Path, step: int, tensors: dict[str, Tensor], record: dict[str, Any]) -> Path:
     """Write the training state after `step` rounds, then drop all but the newest checkpoints.
 
     Raises:
@@ -152,7 +150,9 @@ def optimizer_state(optimizer: torch.optim.Optimizer, prefix: str) -> tuple[dict
     """Return an optimiser's state as named tensors, and its other numbers."""
     stored = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
-    numbers: dict[str, Any] = {"groups": [{k: v for k, v in g.items() if k != "params"} for g in stored["param_groups"]]}
+    numbers: dict[str, Any] = {
+        "groups": [{k: v for k, v in g.items() if k != "params"} for g in stored["param_groups"]]
+    }
     for index, values in stored["state"].items():
         for key, value in values.items():
             if isinstance(value, Tensor):

@@ -13,7 +13,7 @@ from torch import Tensor
 from triptych.catalogue import name_of
 from triptych.data.batches import Batch, Batches
 from triptych.data.examples import Examples
-from triptych.errors import NonFiniteError
+from triptych.errors import Interrupted, NonFiniteError
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Sampler
 from triptych.noise import Noise, mix
@@ -49,10 +49,6 @@ class Run:
     directory: Path | None = None
     rank: int = 0
     notes: list[str] = field(default_factory=list)
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was interrupted by the user; what was done has been saved."""
 
 
 def fit(
@@ -143,10 +139,9 @@ def fit(
 class _Training:
     """One call of `fit`: the parts that the loop needs, and the loop."""
 
-    def __init__(
-        self, model: Model, train: Examples, valid: Examples | None, options: SimpleNamespace
-    ) -> None:
-        self.model, self.train, self.valid, self.options = model, train, valid, options
+    def __init__(self, model: Model, train: Examples, valid: Examples | None, options: SimpleNamespace) -> None:
+        self.model, self.train, self.options = model, train, options
+        self.validated = (model, valid) if isinstance(model, Bounded) and valid is not None else None
         self.fabric = launch(options)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.batches = Batches(
@@ -161,22 +156,24 @@ class _Training:
         self.path = None if options.run is None else Path(options.run)
         self.writes = self.path is not None and self.rank == 0
         self.stop = StopRequest()
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.stopping = 0, 0.0, False
         self.saved: Path | None = None
         self.validation: Record = {}
         self.pending: list[tuple[int, Seat, list[str], Tensor]] = []
 
     def run(self) -> Run:
         """Claim the run directory, take up what is there, play until the budget is used up, and save."""
-        options, notes = self.options, []
+        options = self.options
+        notes: list[str] = []
         if self.path is not None and self.rank == 0:
             config = configuration(self.model, self.train, options)
             rundir.claim(self.path, config, resume=options.resume, overwrite=options.overwrite)
         self.fabric.barrier()
         if self.path is not None and options.resume:
-            self.step, notes = self.state.restore(self.path)
+            self.step, pending, notes = self.state.restore(self.path)
+            self.pending = [(step, self.seats[i], names, torch.tensor(f)) for step, i, names, f in pending]
         self.metrics = Metrics(self.path if self.writes else None, self.step, options.tensorboard and self.writes)
-        self.seconds = self.metrics.seconds
+        self.seconds = self.clock = float(self.fabric.broadcast(self.metrics.seconds))
         shown = options.progress and self.rank == 0
         with self.stop.listening(), Progress(name_of(self.model), shown) as self.progress:
             for note in notes:
@@ -205,7 +202,7 @@ class _Training:
                 give_turn([seat], seat)
             self.model.eval()
         self.save()
-        if self.stop.asked and not self.budget.over(self.step, self.seconds):
+        if not self.finished():
             where = f"; saved in {self.path}: go on with --resume" if self.path else ""
             raise Interrupted(f"stopped after step {self.step:,}{where}")
 
@@ -213,37 +210,37 @@ class _Training:
         """Play round after round. This is the loop."""
         generator = torch.Generator(self.fabric.device)
         batches = self.batches.since(self.step * self.turns)
-        marks = Marks(self.options, self.budget, self.step, self.seconds)
+        marks = Marks(self.options, self.budget, self.step, self.clock)
         window = Window(self.step, self.seconds)
-        while not self.over():
+        while not (self.stopping or self.finished()):
             started = time.perf_counter()
             noise = self.noise(generator)
             factor = self.learning_rate_factor()
             for seat in self.seats:
                 seat.schedule(factor)
                 for _ in range(seat.player.turns):
-                    batch = next(batches) if seat is self.seats[0] else batch
+                    if seat is self.seats[0]:
+                        batch = next(batches)
                     self.turn(seat, batch, noise)
             self.step += 1
             if self.state.average is not None:
                 self.state.average.update(self.step)
-            validating = marks.validation_due(self.step, self.seconds)
-            reporting = validating or self.step % self.options.log_every == 0
+            reporting = self.step % self.options.log_every == 0
             if reporting:
                 self.fetch()
-            self.seconds += time.perf_counter() - started
-            if validating:
+            self.tick(time.perf_counter() - started)
+            if self.validated and marks.validation_due(self.step, self.clock):
+                self.fetch()
                 self.validate()
+                reporting = True
             if reporting:
                 self.report(window)
-            if self.step % self.options.log_every == 0:
-                self.agree_to_stop()
-            if marks.sample_due(self.step, self.seconds):
+            if marks.sample_due(self.step, self.clock):
                 self.picture()
             if marks.checkpoint_due(self.step):
                 self.save()
         self.fetch()
-        if self.step > window.step:
+        if self.pending and self.finished():  # an interrupted window is finished when the run goes on
             self.validate()
             self.report(window)
 
@@ -267,21 +264,28 @@ class _Training:
 
     def learning_rate_factor(self) -> float:
         """Return the factor on the learning rates in this round."""
-        fraction = self.budget.fraction(self.step, self.seconds)
+        fraction = self.budget.fraction(self.step, self.clock)
         return learning_rate_factor(self.options.schedule, self.options.warmup, self.step, fraction)
 
-    def over(self) -> bool:
-        """Return whether to stop. Several processes stop together: by steps, or as `agree_to_stop` found."""
-        if self.world > 1 and self.budget.steps is None:
-            return self.stop.asked
-        return self.stop.asked or self.budget.over(self.step, self.seconds)
+    def tick(self, seconds: float) -> None:
+        """Count training time. Several processes go by the first one's clock, and stop if one was asked to.
 
-    def agree_to_stop(self) -> None:
-        """Let all processes stop at this step if one of them was asked to, or has no time left."""
-        if self.world > 1:
-            mine = self.stop.asked or self.budget.over(self.step, self.seconds)
-            votes = self.fabric.all_reduce(torch.tensor(float(mine), device=self.fabric.device), reduce_op="sum")
-            self.stop.asked = bool(votes)
+        They learn of both only at the end of a logging window, all at the same step: whatever follows from
+        the time (learning rate, validation, the end) must happen in the same round everywhere.
+        """
+        self.seconds += seconds
+        if self.world == 1:
+            self.clock, self.stopping = self.seconds, self.stop.asked
+        elif self.step % self.options.log_every == 0:
+            mine = [float(self.stop.asked), self.seconds if self.rank == 0 else 0.0]
+            told = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
+            assert isinstance(told, Tensor)
+            asked, self.clock = told.tolist()
+            self.seconds, self.stopping = self.clock, asked > 0
+
+    def finished(self) -> bool:
+        """Return whether the budget is used up."""
+        return self.budget.over(self.step, self.clock)
 
     def check(self, step: int, seat: Seat, names: list[str], figures: Tensor) -> None:
         """Stop if a figure of a turn is not finite."""
@@ -300,11 +304,17 @@ class _Training:
 
     def report(self, window: Window) -> None:
         """Write the means of the figures since the last report."""
-        record: Record = {"step": self.step, **window.speed(self.step, self.seconds, self.options.batch_size * self.turns)}
+        record: Record = {
+            "step": self.step,
+            **window.speed(self.step, self.seconds, self.options.batch_size * self.turns),
+        }
         losses: dict[str, float] = {}
         for seat in self.seats:
             own = [(names, figures) for _, player, names, figures in self.pending if player is seat]
-            *means, norm = torch.stack([figures for _, figures in own]).double().mean(0).tolist()
+            figures = torch.stack([figures for _, figures in own]).double().mean(0)
+            if self.world > 1:
+                figures = self.fabric.all_reduce(figures, reduce_op="mean")  # type: ignore[assignment]
+            *means, norm = figures.tolist()
             for name, mean in zip(own[0][0], means, strict=True):
                 record[f"{seat.player.name}/{name}"] = mean
             record[f"{seat.player.name}/gradient_norm"] = norm
@@ -313,13 +323,14 @@ class _Training:
         self.validation = {}
         self.pending.clear()
         self.metrics.append(record)
-        self.progress.update(record, self.budget.fraction(self.step, self.seconds), losses)
+        self.progress.update(record, self.budget.fraction(self.step, self.clock), losses)
 
     def validate(self) -> None:
         """Measure log p(x), or its bound, on held-out examples, and keep the weights if they are the best."""
-        if self.valid is not None and isinstance(self.model, Bounded):
+        if self.validated is not None:
+            model, valid = self.validated
             with self.state.averaged():
-                nats = float(self.model.log_prob_bounds(self.valid, seed=self.options.seed).lower.mean())
+                nats = float(model.log_prob_bounds(valid, seed=self.options.seed).lower.mean())
                 self.state.consider(nats)
             self.validation = {"held-out/nll": -nats}
 
@@ -333,4 +344,5 @@ class _Training:
     def save(self) -> None:
         """Write a checkpoint, and the model as it is now."""
         if self.path is not None and self.writes:
-            self.saved = self.state.save(self.path, self.step)
+            pending = [(step, self.seats.index(seat), n, f.tolist()) for step, seat, n, f in self.pending]
+            self.saved = self.state.save(self.path, self.step, pending)

@@ -83,7 +83,7 @@ def _summary_writer(run: Path | None, step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ConfigurationError("TensorBoard is not installed: pip install 'triptych[track]'") from None
-    return SummaryWriter(run / "tensorboard", purge_step=step)  # type: ignore[no-untyped-call]
+    return SummaryWriter(run / "tensorboard", purge_step=step)
 
 
 class Progress:
@@ -139,4 +139,8 @@ class Progress:
 
 def _clock(seconds: float) -> str:
     whole = math.ceil(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02d}"
+    return (
+        f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        if whole >= 3600
+        else f"{whole // 60}:{whole % 60:02d}"
+    )

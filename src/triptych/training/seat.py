@@ -63,15 +63,12 @@ class Seat:
         return {name: mean.detach() for name, mean in means.items()}, norm
 
 
-def _make_optimizer(
-    player: Player, parameters: Sequence[nn.Parameter], lr: float | None
-) -> torch.optim.Optimizer:
+def _make_optimizer(player: Player, parameters: Sequence[nn.Parameter], lr: float | None) -> torch.optim.Optimizer:
     """Make a player's optimiser, fused where it can be: several times faster than one operation a tensor."""
     options: dict[str, object] = {} if lr is None else {"lr": lr}
-    made = player.optimizer(parameters, **options)
-    if "fused" in inspect.signature(type(made)).parameters:
-        made = player.optimizer(parameters, fused=True, **options)
-    return made
+    if "fused" in inspect.signature(player.optimizer).parameters:
+        options["fused"] = True
+    return player.optimizer(parameters, **options)
 
 
 @torch.no_grad()
@@ -79,7 +76,7 @@ def _average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
     """Replace each gradient by its mean over the processes, in one exchange."""
     flat = fabric.all_reduce(torch.cat([g.reshape(-1) for g in gradients]), reduce_op="mean")
     assert isinstance(flat, Tensor)
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
 
 

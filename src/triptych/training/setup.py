@@ -6,13 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from triptych import __version__
 from triptych.catalogue import name_of
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.base import Model
 from triptych.training.budget import check_schedule
 from triptych.training.checkpoint import plain_arguments
+from triptych.version import __version__
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -63,8 +63,14 @@ class State:
         elif self.average is not None:
             self.average.assign()
 
-    def save(self, run: Path, step: int) -> Path:
-        """Write a checkpoint, and the model as it is now; return the checkpoint's path."""
+    def save(self, run: Path, step: int, pending: list[Any]) -> Path:
+        """Write a checkpoint, and the model as it is now; return the checkpoint's path.
+
+        Args:
+            run: the run directory.
+            step: rounds done.
+            pending: figures that are not reported yet, as JSON can hold them.
+        """
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         numbers: dict[str, Any] = {}
         for seat, prefix in self._prefixes():
@@ -72,7 +78,7 @@ class State:
             tensors |= state
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.state().items()}
-        record: dict[str, Any] = {"optimizers": numbers}
+        record: dict[str, Any] = {"optimizers": numbers, "pending": pending}
         if self.best:
             tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
             record["best"] = self.best_value
@@ -81,11 +87,11 @@ class State:
             checkpoint.save(self.model, run)
         return written
 
-    def restore(self, run: Path) -> tuple[int, list[str]]:
-        """Take up the newest whole checkpoint; return its step (0 if there is none) and what was damaged."""
+    def restore(self, run: Path) -> tuple[int, list[Any], list[str]]:
+        """Take up the newest whole checkpoint; return its step (0 if there is none), figures and damages."""
         found = checkpoint.newest_checkpoint(run)
         if found is None:
-            return 0, []
+            return 0, [], []
         tensors, record, damaged = found
         self.model.load_state_dict(_part(tensors, "model."))
         for seat, prefix in self._prefixes():
@@ -95,7 +101,7 @@ class State:
         if "best" in record:
             self.best, self.best_value = _part(tensors, "best."), record["best"]
         step = int(record["step"])
-        return step, [f"{message}; going on from step {step:,}" for message in damaged]
+        return step, record["pending"], [f"{message}; going on from step {step:,}" for message in damaged]
 
     def _prefixes(self) -> list[tuple[Seat, str]]:
         return [(seat, f"optimizer.{index}.") for index, seat in enumerate(self.seats)]

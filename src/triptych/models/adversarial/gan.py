@@ -12,7 +12,7 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Decoder, Sampler
-from triptych.networks import conditioned, resolve_decoder, resolve_encoder
+from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.adversarial import Loss, generator_sees_real, resolve_loss
 
@@ -70,9 +70,9 @@ class GAN(Sampler, Decoder):
         self.loss = resolve_loss(loss)
         self.generator_sees_real = generator_sees_real(self.loss)
         self.critic_steps = critic_steps
-        sizes = {"hidden": hidden, "channels": channels, "classes": classes}
-        self.generator = resolve_decoder(generator, event, latent, event.shape[0], **sizes, generator=True)
-        self.critic = resolve_encoder(critic, event, 1, **sizes, critic=True)
+        sizes = Sizes(hidden, channels, classes)
+        self.generator = resolve_decoder(generator, event, latent, event.shape[0], sizes, generator=True)
+        self.critic = resolve_encoder(critic, event, 1, sizes, critic=True)
 
     @property
     def players(self) -> tuple[Player, ...]:

@@ -13,7 +13,7 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Bounded, Bounds, Reconstructor, Sampler
-from triptych.networks import conditioned, resolve_decoder, resolve_encoder
+from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 
@@ -62,9 +62,9 @@ class VAE(Sampler, Bounded, Reconstructor):
             raise ConfigurationError(f"latent={latent}: expected at least 1 dimension")
         self.latent = latent
         self.law = resolve_law(pixels, event)
-        sizes = {"hidden": hidden, "channels": channels, "classes": classes}
-        self.encoder = resolve_encoder(encoder, event, 2 * latent, **sizes)
-        self.decoder = resolve_decoder(decoder, event, latent, self.law.channels(event), **sizes)
+        sizes = Sizes(hidden, channels, classes)
+        self.encoder = resolve_encoder(encoder, event, 2 * latent, sizes)
+        self.decoder = resolve_decoder(decoder, event, latent, self.law.channels(event), sizes)
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -93,9 +93,7 @@ class VAE(Sampler, Bounded, Reconstructor):
         log_weights = []
         for _ in range(samples):
             z = posterior.sample(noise)
-            log_weights.append(
-                self.likelihood(z, label).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z)
-            )
+            log_weights.append(self.likelihood(z, label).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z))
         lower = importance_bound(torch.stack(log_weights))
         return Bounds(lower, torch.full_like(lower, torch.inf))
 

@@ -1,0 +1,80 @@
+"""Verdicts: a winner only where the figures tell, and never more than they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from triptych.evaluation import METRICS, Figure, Measures
+from triptych.reports.verdict import Verdict, apart, leaders, verdicts
+
+HELD_OUT = Figure(1.0, 0.5, "%")
+REAL = Measures("training data", "", "", (), "none", {"frechet": Figure(2.0, 0.1)})
+
+
+def model(name: str, answers: tuple[str, ...] = ("sample",), **figures: Figure) -> Measures:
+    missing = Figure(None, note="not measured")
+    return Measures(name, "", "", answers, "", {key: figures.get(key, missing) for key in METRICS})
+
+
+def verdict(purpose: str, *models: Measures) -> Verdict:
+    (found,) = [v for v in verdicts(models, REAL, HELD_OUT) if v.purpose == purpose]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("purpose", "key", "better", "worse"),
+    [
+        ("Likelihood", "nats", -70.0, -80.0),
+        ("Sample quality", "frechet", 5.0, 15.0),
+        ("Speed", "speed", 90.0, 80.0),
+    ],
+)
+def test_a_winner_leads_by_two_errors(purpose: str, key: str, better: float, worse: float) -> None:
+    clear = [model("a", **{key: Figure(worse, 3.0)}), model("b", **{key: Figure(better, 3.0)})]
+    found = verdict(purpose, *clear)
+    assert (found.winner, found.headline) == ("b", "b")
+    assert clear[1].figures[key].text in found.reason and clear[0].figures[key].text in found.reason
+    unclear = [model("a", **{key: Figure(worse, 4.0)}), model("b", **{key: Figure(better, 4.0)})]
+    found = verdict(purpose, *unclear)
+    assert (found.winner, found.headline) == (None, "no clear winner")
+    assert "too close" in found.reason
+
+
+def test_only_those_tied_with_the_best_lead() -> None:
+    three = [model(n, frechet=Figure(v, 1.0)) for n, v in (("a", 5.0), ("b", 6.0), ("c", 9.0))]
+    assert [m.name for m in leaders(three, "frechet")] == ["a", "b"]
+    assert not apart(Figure(1.0), Figure(1.0)) and apart(Figure(1.0), Figure(1.1))
+
+
+def test_a_losing_bound_is_called_one() -> None:
+    exact, bound = Figure(-70.0, 0.5, kind="="), Figure(-90.0, 0.5, kind="≥")
+    found = verdict("Likelihood", model("flow", nats=exact), model("vae", nats=bound), model("gan"))
+    assert found.winner == "flow"
+    assert "figure of vae is a lower bound" in found.reason and "gan cannot say" in found.reason
+    # A bound above an exact figure wins all the more.
+    found = verdict("Likelihood", model("flow", nats=Figure(-95.0, 0.5, kind="=")), model("vae", nats=bound))
+    assert found.winner == "vae" and "the truth may be higher" not in found.reason
+
+
+def test_nobody_wins_what_nobody_answers() -> None:
+    for purpose in ("Likelihood", "Sample quality", "Speed", "Codes", "Safety against copying"):
+        found = verdict(purpose, model("a"), model("b"))
+        assert found.winner is None and found.headline == "none of them"
+
+
+def test_codes_go_to_the_only_encoder() -> None:
+    assert verdict("Codes", model("a"), model("b", ("sample", "encode"))).winner == "b"
+    assert verdict("Codes", model("a", ("encode",)), model("b", ("encode",))).winner is None
+
+
+def test_copying_is_told() -> None:
+    honest, thief = Figure(1.5, 0.6, "%"), Figure(60.0, 2.0, "%")
+    assert verdict("Safety against copying", model("a", near_copies=honest)).winner is None
+    two = [model("a", near_copies=honest), model("b", near_copies=thief)]
+    assert verdict("Safety against copying", *two).winner == "a"
+    three = [*two, model("c", near_copies=Figure(0.0, 0.3, "%"))]
+    found = verdict("Safety against copying", *three)
+    assert found.winner is None and found.headline == "not b"
+    # A model that has the best samples because it copies them is not praised without a word.
+    found = verdict("Sample quality", model("b", near_copies=thief, frechet=Figure(2.0, 0.1)))
+    assert f"{thief.text} % of b's samples are near-copies" in found.reason
