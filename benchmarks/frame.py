@@ -232,8 +232,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     few = options.quick
     benches: dict[str, Callable[[], dict[str, float]]] = {
-        "vae": lambda: vae(100 if few else 400, 3 if few else 9),
-        "gan": lambda: gan(5 if few else 15, 2 if few else 7),
+        "vae": lambda: vae(100 if few else 300, 3 if few else 21),
+        "gan": lambda: gan(5 if few else 12, 2 if few else 9),
         "folder": lambda: folder(2_000 if few else 60_000, 2 if few else 5),
         "start": lambda: start_up(2 if few else 7),
     }

@@ -70,7 +70,7 @@ class Event:
     def scaled(self, x: Tensor) -> Tensor:
         """Map examples to the float32 numbers that networks see: images to [-1, 1], vectors standardised."""
         if self.levels is not None:
-            return x.to(torch.float32) * (2.0 / (self.levels - 1)) - 1.0
+            return x.to(torch.float32, copy=True).mul_(2.0 / (self.levels - 1)).sub_(1.0)
         return (x.to(torch.float32) - self._units(x, self.centre, 0.0)) / self._units(x, self.spread, 1.0)
 
     def restored(self, y: Tensor) -> Tensor:

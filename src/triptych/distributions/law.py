@@ -52,13 +52,13 @@ class Law(ABC):
         """Raise `ConfigurationError` if this law is not one over such events."""
 
     @abstractmethod
-    def log_prob_map(self, x: Tensor) -> Tensor:
-        """Return log p at each position in nats: `(B, C, H, W)`, `(B, H, W)` if `joint`, or `(B, D)`."""
+    def nll_map(self, x: Tensor) -> Tensor:
+        """Return -log p at each position in nats: `(B, C, H, W)`, `(B, H, W)` if `joint`, or `(B, D)`."""
 
     @final
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x | features) in nats, one number per example: `(B,)`."""
-        return self.log_prob_map(x).flatten(1).sum(1)
+        return -self.nll_map(x).flatten(1).sum(1)
 
     @abstractmethod
     def sample(self, noise: Noise) -> Tensor:

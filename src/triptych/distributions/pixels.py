@@ -54,9 +54,9 @@ class Bernoulli(ImageLaw, name="bernoulli"):
                 f"Bernoulli pixels have 2 levels, the data {event.levels}: try 'categorical', or --binarize"
             )
 
-    def log_prob_map(self, x: Tensor) -> Tensor:
+    def nll_map(self, x: Tensor) -> Tensor:
         """Return `(B, C, H, W)` nats, computed from logits (never from probabilities)."""
-        return -F.binary_cross_entropy_with_logits(self.features, x.to(self.features.dtype), reduction="none")
+        return F.binary_cross_entropy_with_logits(self.features, x.to(self.features.dtype), reduction="none")
 
     def sample(self, noise: Noise) -> Tensor:
         """Draw `uint8 (B, C, H, W)` in {0, 1}."""
@@ -90,11 +90,11 @@ class Categorical(ImageLaw, name="categorical"):
         """Unnormalised log-probabilities `(B, C, L, H, W)`."""
         return torch.stack(self.by_colour(self.levels), 2)
 
-    def log_prob_map(self, x: Tensor) -> Tensor:
+    def nll_map(self, x: Tensor) -> Tensor:
         """Return `(B, C, H, W)` nats."""
         batch, colours, height, width = x.shape
         logits = self.features.reshape(batch * colours, self.levels, height, width)
-        nats = -F.cross_entropy(logits, x.flatten(0, 1).long(), reduction="none")
+        nats = F.cross_entropy(logits, x.flatten(0, 1).long(), reduction="none")
         return nats.view(x.shape)
 
     def sample(self, noise: Noise) -> Tensor:
@@ -122,10 +122,10 @@ class DiscretizedGaussian(ImageLaw, name="discretized-gaussian"):
         """Return mean and log-scale per sub-pixel."""
         return 2 * event.shape[0]
 
-    def log_prob_map(self, x: Tensor) -> Tensor:
+    def nll_map(self, x: Tensor) -> Tensor:
         """Return `(B, C, H, W)` nats."""
         mean, log_scale = self.by_colour(2)
-        return bin_log_prob(Normal, x, mean, log_scale, self.levels)
+        return -bin_log_prob(Normal, x, mean, log_scale, self.levels)
 
     def sample(self, noise: Noise) -> Tensor:
         """Draw `uint8 (B, C, H, W)`: a Gaussian draw, rounded to the nearest level."""
@@ -172,7 +172,7 @@ class DiscretizedLogisticMixture(ImageLaw, name="logistic-mixture"):
             mean = mean + coefficients[..., first + earlier, :, :] * value
         return mean
 
-    def log_prob_map(self, x: Tensor) -> Tensor:
+    def nll_map(self, x: Tensor) -> Tensor:
         """Return `(B, H, W)` nats: the colours of a pixel are one event."""
         logits, means, log_scales, coefficients = self._parameters()
         scaled = self.event.scaled(x).unsqueeze(1)  # (B, 1, C, H, W)
@@ -182,7 +182,7 @@ class DiscretizedLogisticMixture(ImageLaw, name="logistic-mixture"):
             mean = self._shifted(means[:, :, colour], coefficients, colour, before)
             value = x[:, colour].unsqueeze(1)
             total = total + bin_log_prob(Logistic, value, mean, log_scales[:, :, colour], self.levels)
-        return torch.logsumexp(total, 1)
+        return -torch.logsumexp(total, 1)
 
     def sample(self, noise: Noise) -> Tensor:
         """Draw `uint8 (B, C, H, W)`; each colour is rounded before the next is conditioned on it."""

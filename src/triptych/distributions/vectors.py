@@ -52,10 +52,10 @@ class Gaussian(VectorLaw, name="gaussian"):
         """Return mean and log-scale per coordinate."""
         return 2 * event.dims
 
-    def log_prob_map(self, x: Tensor) -> Tensor:
+    def nll_map(self, x: Tensor) -> Tensor:
         """Return `(B, D)` nats."""
         mean, log_scale = self.by_colour(2)
-        return _normal_log_density(self.event.scaled(x), mean, log_scale) - self._log_spreads()
+        return self._log_spreads() - _normal_log_density(self.event.scaled(x), mean, log_scale)
 
     def sample(self, noise: Noise) -> Tensor:
         """Draw `float32 (B, D)`."""
@@ -89,11 +89,11 @@ class GaussianMixture(VectorLaw, name="gaussian-mixture"):
         ).unbind(2)
         return logits, means, log_scales
 
-    def log_prob_map(self, x: Tensor) -> Tensor:
+    def nll_map(self, x: Tensor) -> Tensor:
         """Return `(B, D)` nats."""
         logits, means, log_scales = self._parameters()
         each = _normal_log_density(self.event.scaled(x).unsqueeze(2), means, log_scales)
-        return torch.logsumexp(torch.log_softmax(logits, 2) + each, 2) - self._log_spreads()
+        return self._log_spreads() - torch.logsumexp(torch.log_softmax(logits, 2) + each, 2)
 
     def sample(self, noise: Noise) -> Tensor:
         """Draw `float32 (B, D)`."""

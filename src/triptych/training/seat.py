@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,7 +53,7 @@ class Seat:
         with fabric.autocast():
             terms = self.player.objective(batch, noise)
             means = {name: term.mean() for name, term in terms.items()}
-            loss = torch.stack(list(means.values())).sum() if len(means) > 1 else next(iter(means.values()))
+            loss = reduce(torch.add, means.values())
         fabric.backward(loss)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         if fabric.world_size > 1:
