@@ -1,11 +1,26 @@
 """Run the real program in a real process."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 
+from triptych.cli.app import main
+
 PROGRAM = [sys.executable, "-m", "triptych"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def call(*arguments):
+    """Run the program in this process, which saves starting one; return exit code, output and errors."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            return ended.code, out.getvalue(), err.getvalue()
+    raise AssertionError("the program did not end by itself")
 
 
 def start(*arguments, **options):

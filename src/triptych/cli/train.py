@@ -72,7 +72,10 @@ def _train_verb(name: str) -> Callable[..., None]:
         parameter("seed", Seed, 0),
         *COMMON,
     ]
-    doc = f"{entry.summary[0].upper()}{entry.summary[1:]} ({entry.reference})."
+    doc = f"""{entry.summary[0].upper()}{entry.summary[1:]} ({entry.reference}).
+
+    Trains for {DEFAULT_MINUTES:g} minute unless --steps, --epochs or --minutes says otherwise.
+    """
     return command(lambda given: _train(name, given), name, doc, parameters)
 
 
@@ -86,8 +89,6 @@ def _train(name: str, given: dict[str, Any]) -> None:
     train, _ = load_data(given["data"], given, given["seed"], given["quiet"])
     if all(options[budget] is None for budget in ("steps", "epochs", "minutes")):
         options["minutes"] = DEFAULT_MINUTES
-        if not given["quiet"]:
-            typer.echo(f"no budget was given: training for --minutes {DEFAULT_MINUTES:g}", err=True)
     _run(name, arguments, train, given["validate"], {**options, "seed": given["seed"]}, out, given["quiet"])
 
 
