@@ -54,7 +54,8 @@ def test_minimax_saturates_where_non_saturating_does_not():
 
 
 def test_a_loss_that_looks_at_real_is_noticed():
-    assert not any(generator_sees_real(loss) for loss in LOSSES.values())
+    for blind in ("minimax", "non-saturating", "least-squares", "hinge"):
+        assert not generator_sees_real(LOSSES[blind])
     assert generator_sees_real(lambda real, fake: Play(fake - real, real.detach() - fake))
 
 
