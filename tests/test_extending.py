@@ -43,6 +43,9 @@ def apply(kind, where, text, root):
         (root / where).write_text(source.replace(line, f"{line}\n{text.rstrip()}"))
 
 
+pytestmark = pytest.mark.xdist_group("extending")  # so that the guide is followed once
+
+
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
     """Return the copy, and what each command printed."""

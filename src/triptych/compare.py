@@ -91,7 +91,8 @@ def compare(
     """
     out = Path(out)
     check_names(models, train)
-    rest, valid = hold_out(train, VALIDATED, seed)
+    share = VALIDATED if train.resident else 0.0
+    rest, valid = hold_out(train, share, seed)
     budget = {"minutes": minutes, "steps": steps, "batch_size": batch_size}
     trained = [
         load_run(Path(name))
@@ -105,7 +106,7 @@ def compare(
         panels,
         protocol,
         commands=[command] if command else [],
-        settings={**{k: v for k, v in budget.items() if v is not None}, "validation_share": VALIDATED},
+        settings={**{k: v for k, v in budget.items() if v is not None}, "validation_share": share},
         real=real,
     )
     if not quiet:

@@ -13,6 +13,8 @@ _MASK = (1 << 64) - 1
 def mix(*numbers: int) -> int:
     """Hash whole numbers into one seed, so that neighbouring seeds give unrelated streams (splitmix64).
 
+    Torch's generator on the CPU uses 32 bits of it: of 100,000 streams about one pair is the same.
+
     >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0)
     (True, False)
     """

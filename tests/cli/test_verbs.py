@@ -1,4 +1,4 @@
-"""Every verb of the program, in real processes, as a newcomer would type it."""
+"""Every verb of the program, as a newcomer would type it."""
 
 import json
 
@@ -16,7 +16,7 @@ TINY = {
 
 
 def well(*arguments):
-    code, out, err = run(*arguments)
+    code, out, err = call(*arguments)
     assert code == 0, err
     return out, err
 
@@ -28,6 +28,9 @@ def refused(*arguments):
     lines = err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: "), err
     return lines[0]
+
+
+pytestmark = pytest.mark.xdist_group("verbs")  # so that the runs are made once
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +172,14 @@ def test_errors_of_samples_name_what_was_asked(tmp_path, runs):
     assert "expected at least 1" in refused("sample", runs / "vae", "-n", 0, "-o", tmp_path / "x.png")
     assert "expected a .png" in refused("sample", runs / "vae", "-o", tmp_path / "x.jpg")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_installed_program_runs_and_fails_alike(tmp_path):
+    """The same in a process of its own, from another directory."""
+    code, out, _ = run("train", "vae", "--data", "digits", "--steps", 2, *TINY["vae"], "--out", "here", cwd=tmp_path)
+    assert code == 0 and (tmp_path / "here" / "model.safetensors").exists() and "saved in here" in out
+    code, _, err = run("train", "vae", "--data", "digitz", cwd=tmp_path)
+    assert code == 2 and len(err.strip().splitlines()) == 1
 
 
 def test_debug_shows_the_traceback():

@@ -100,12 +100,25 @@ def test_moments_in_chunks_are_those_of_the_whole() -> None:
     assert torch.allclose(whole.covariance, x.T.cov(), rtol=1e-10)
 
 
-def test_bootstrap_error_is_that_of_repeated_draws() -> None:
-    found = [frechet_distance(normal(200, 4, 2 * i), normal(200, 4, 2 * i + 1) + 1) for i in range(200)]
-    truth = float(torch.tensor(found).std())
-    error = frechet_error(normal(200, 4, 1001), normal(200, 4, 1002) + 1, resamples=200)
-    assert truth / 1.4 < error < truth * 1.4
-    assert frechet_error(normal(9, 2, 0), normal(9, 2, 1)) == frechet_error(normal(9, 2, 0), normal(9, 2, 1))
+@pytest.mark.parametrize(
+    ("first", "second", "features", "shift"),
+    [(200, 200, 4, 1.0), (360, 360, 64, 0.0), (100, 100, 64, 0.3), (60, 2000, 8, 0.5), (2000, 60, 8, 0.5)],
+)
+def test_the_error_is_the_deviation_of_repeated_draws(first: int, second: int, features: int, shift: float) -> None:
+    spread = torch.linspace(0.2, 2, features).double()
+    pairs = [
+        (normal(first, features, 2 * i) * spread, normal(second, features, 2 * i + 1) * spread + shift)
+        for i in range(80)
+    ]
+    truth = float(torch.tensor([frechet_distance(a, b) for a, b in pairs]).std())
+    error = sum(frechet_error(a, b) for a, b in pairs[:10]) / 10
+    assert truth / 1.25 < error < truth * 1.45
+
+
+def test_the_error_of_degenerate_sets_is_finite() -> None:
+    x = normal(5, 20, 0)
+    assert 0 <= frechet_error(x, x + 1) < 1e3
+    assert frechet_error(torch.ones(5, 3), torch.ones(5, 3)) == 0
 
 
 def test_bad_features_are_refused() -> None:

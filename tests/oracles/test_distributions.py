@@ -17,7 +17,7 @@ from triptych.event import Event
 from triptych.noise import Noise
 
 IMAGE_LAWS = ["categorical", "logistic-mixture", "discretized-gaussian"]
-VECTORS = Event((2,), centre=(3.0, -1.0), spread=(2.0, 0.5))
+VECTORS = Event((2,), centre=(3.0, -1.0), spread=(2.0, 3.0))  # whose units do not cancel
 
 
 def features(law, event, n=1, scale=1.0, seed=0):
@@ -200,6 +200,29 @@ def test_scales_are_kept_where_single_precision_can_tell_bins_apart():
             law(torch.tensor([0.1, s]).view(1, 2, 1, 1), event).log_prob(every_level(256)[3:4]) for s in (beyond, kept)
         )
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("mean", [1e3, -1e5, 1e6])
+@pytest.mark.parametrize("name", ["logistic-mixture", "discretized-gaussian"])
+def test_bins_far_from_the_mean_keep_finite_gradients(name, mean):
+    event = Event((1, 1, 1), 256)
+    law = LAWS[name]
+    for log_scale in (-20.0, 0.0, 3.0, 20.0):
+        one = [0.0, mean, log_scale] * law.components if name == "logistic-mixture" else [mean, log_scale]
+        given_features = torch.tensor(one).view(1, -1, 1, 1).requires_grad_()
+        log_prob = law(given_features.expand(256, -1, -1, -1), event).log_prob(every_level(256))
+        (gradient,) = torch.autograd.grad(log_prob.sum(), given_features)
+        assert torch.isfinite(log_prob).all() and torch.isfinite(gradient).all()
+
+
+def test_the_mean_of_coupled_colours_is_that_of_many_samples():
+    """Within the levels' range, where nothing is clipped."""
+    event = Event((3, 1, 1), 256)
+    law = LAWS["logistic-mixture"]
+    one = torch.tensor([0.0, 0.2, -0.1, 0.0, -4.0, -4.0, -4.0, 0.8, -0.6, 0.9]).repeat(law.components).view(1, -1, 1, 1)
+    drawn = law(one.expand(20_000, -1, -1, -1), event).sample(Noise.of(0)).float().flatten(1)
+    error = drawn.std(0) / 20_000**0.5
+    assert bool(((law(one, event).mean.flatten() - drawn.mean(0)).abs() < 5 * error + 0.02).all())
 
 
 def test_diagonal_normal_against_torch_distributions():

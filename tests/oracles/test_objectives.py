@@ -34,6 +34,20 @@ def test_the_critic_raises_real_above_fake_and_the_generator_raises_fake(name):
     assert float(pull) < 0, "lowering its loss, the generator raises the critic's output on its examples"
 
 
+@pytest.mark.parametrize("name", ["minimax", "non-saturating", "least-squares", "hinge"])
+def test_losses_at_three_points(name):
+    """Worked out by hand at (real, fake) = (-1, 2), (1, 0), (4, -2)."""
+    real, fake = torch.tensor([-1.0, 1.0, 4.0]), torch.tensor([2.0, 0.0, -2.0])
+    play = LOSSES[name](real, fake)
+    by_hand = {
+        "minimax": (torch.log1p(torch.exp(-real)) + torch.log1p(torch.exp(fake)), -torch.log1p(torch.exp(fake))),
+        "non-saturating": (torch.log1p(torch.exp(-real)) + torch.log1p(torch.exp(fake)), torch.log1p(torch.exp(-fake))),
+        "least-squares": (torch.tensor([4.0, 0.0, 6.5]), torch.tensor([0.5, 0.5, 4.5])),
+        "hinge": (torch.tensor([5.0, 1.0, 0.0]), torch.tensor([-2.0, 0.0, 2.0])),
+    }[name]
+    assert torch.allclose(play.critic, by_hand[0]) and torch.allclose(play.generator, by_hand[1])
+
+
 @pytest.mark.parametrize("name", ["minimax", "non-saturating"])
 @given(p=st.floats(0.02, 0.98))
 def test_the_critic_of_the_original_game_is_best_at_the_log_ratio(name, p):

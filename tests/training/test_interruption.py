@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import ENVIRONMENT, run, start
+from tests.program import ENVIRONMENT, call, start
+
+pytestmark = pytest.mark.xdist_group("interruption")  # so that the uninterrupted run is made once
 
 STEPS = 150
 TRAIN = (
@@ -24,6 +26,7 @@ def outcome(directory: Path):
     """Return everything in a run directory that must not depend on interruptions."""
     files = {p.relative_to(directory): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
     metrics = files.pop(Path("metrics.jsonl"))
+    files = {path: content for path, content in files.items() if path.suffix != ".seconds"}
     timing = ("seconds", "images_per_s")
     records = [json.loads(line) for line in metrics.decode().splitlines()]
     return files, [{k: v for k, v in r.items() if k not in timing} for r in records]
@@ -32,7 +35,7 @@ def outcome(directory: Path):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     directory = tmp_path_factory.mktemp("runs") / "whole"
-    code, _, err = run(*TRAIN, "--out", directory)
+    code, _, err = call(*TRAIN, "--out", directory)
     assert code == 0, err
     return outcome(directory)
 
@@ -57,7 +60,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, unint
         process.communicate()
         kills += process.returncode == -signal.SIGKILL
     assert kills >= 5, "the run ended too early to be killed often enough"
-    code, _, err = run(*TRAIN, "--out", directory, "--resume")
+    code, _, err = call(*TRAIN, "--out", directory, "--resume")
     assert code == 0, err
     assert outcome(directory) == uninterrupted
 
@@ -88,7 +91,7 @@ def test_a_run_killed_inside_a_checkpoint_write_ends_with_the_same_bytes(tmp_pat
     killed = subprocess.run(command, env=ENVIRONMENT, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert list(directory.rglob(".*.partial")), "the kill left no half-written file: it came too late or too early"
-    code, _, err = run(*TRAIN, "--out", directory, "--resume")
+    code, _, err = call(*TRAIN, "--out", directory, "--resume")
     assert code == 0, err
     assert outcome(directory) == uninterrupted
 
@@ -104,7 +107,7 @@ def test_ctrl_c_saves_and_exits_and_the_run_goes_on_exactly(tmp_path, uninterrup
     assert process.returncode == 130
     assert err.strip().splitlines()[-1].startswith("stopped after step") and "--resume" in err
     assert "Traceback" not in err
-    code, _, err = run(*TRAIN, "--out", directory, "--resume")
+    code, _, err = call(*TRAIN, "--out", directory, "--resume")
     assert code == 0, err
     assert outcome(directory) == uninterrupted
 
@@ -113,17 +116,17 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, uninterrup
     directory = tmp_path / "damaged"
     short = [60 if value == STEPS else value for value in TRAIN if value != "--quiet"]
     constant = [value for value in short]
-    assert run(*constant, "--out", directory)[0] == 0
+    assert call(*constant, "--out", directory)[0] == 0
     newest = sorted((directory / "checkpoints").iterdir())[-1]
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1  # one bit
     newest.write_bytes(content)
-    code, _, err = run(*constant, "--out", directory, "--resume")
+    code, _, err = call(*constant, "--out", directory, "--resume")
     assert code == 0, err
     assert "does not match its checksum; going on from step 59" in err
     for path in (directory / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    code, _, err = run(*constant, "--out", directory, "--resume")
+    code, _, err = call(*constant, "--out", directory, "--resume")
     assert code == 2 and "no checkpoint" in err and "--overwrite" in err and len(err.strip().splitlines()) == 1
 
 
@@ -141,7 +144,7 @@ def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_whole(tmp_path):
     """The kernel refuses to let the checkpoint grow beyond a limit, as a full disk does."""
     directory = tmp_path / "full"
     small = ["train", "vae", "--data", "digits", "--latent", "2", "--hidden", "8", "--quiet", "--out", str(directory)]
-    assert run(*small, "--steps", 10)[0] == 0
+    assert call(*small, "--steps", 10)[0] == 0
     size = max(p.stat().st_size for p in (directory / "checkpoints").iterdir())
     before = {p: p.read_bytes() for p in directory.rglob("*.safetensors")}
     full = [sys.executable, "-c", LIMITED, str(size // 2), *small, "--steps", "20", "--resume"]
@@ -151,7 +154,7 @@ def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_whole(tmp_path):
     assert len(ended.stderr.strip().splitlines()) == 1
     assert {p: p.read_bytes() for p in directory.rglob("*.safetensors")} == before
     assert not list(directory.rglob(".*.partial"))
-    assert run(*small, "--steps", 20, "--resume")[0] == 0
+    assert call(*small, "--steps", 20, "--resume")[0] == 0
 
 
 def test_a_directory_of_another_configuration_is_refused(tmp_path):
@@ -171,32 +174,32 @@ def test_a_directory_of_another_configuration_is_refused(tmp_path):
         "--out",
         directory,
     ]
-    assert run(*train)[0] == 0
+    assert call(*train)[0] == 0
     before = {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
     for more, said in (
         ([], "already holds this run"),
         (["--lr", 0.1], "training.lr: None there, 0.1 here"),
         (["--lr", 0.1, "--resume"], "another configuration"),
     ):
-        code, _, err = run(*train, *more)
+        code, _, err = call(*train, *more)
         assert code == 2 and said in err and len(err.strip().splitlines()) == 1, err
     assert {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()} == before
     own = directory / "notes.txt"
     own.write_text("mine")
-    assert run(*train, "--lr", 0.1, "--overwrite")[0] == 0
+    assert call(*train, "--lr", 0.1, "--overwrite")[0] == 0
     assert own.read_text() == "mine" and "lr: 0.1" in (directory / "config.yaml").read_text()
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("x")
-    code, _, err = run(*train[:-1], foreign)
+    code, _, err = call(*train[:-1], foreign)
     assert code == 2 and "files that are not a run's" in err
 
 
 def test_a_run_can_be_made_longer(tmp_path):
     """Resumed with more steps, it ends as if it had been asked for them at once."""
     train = ["train", "vae", "--data", "digits", "--latent", 2, "--hidden", 8, "--quiet", "--out"]
-    assert run(*train, tmp_path / "once", "--steps", 30)[0] == 0
-    assert run(*train, tmp_path / "twice", "--steps", 12)[0] == 0
-    assert run(*train, tmp_path / "twice", "--steps", 30, "--resume")[0] == 0
+    assert call(*train, tmp_path / "once", "--steps", 30)[0] == 0
+    assert call(*train, tmp_path / "twice", "--steps", 12)[0] == 0
+    assert call(*train, tmp_path / "twice", "--steps", 30, "--resume")[0] == 0
     once, twice = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("once", "twice"))
     assert once == twice

@@ -54,6 +54,7 @@ def _root(
 def main(arguments: list[str] | None = None) -> None:
     """Run the program: 0 if all went well, 2 for a user's error, 130 if interrupted, 1 for a defect."""
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    sys.argv[1:] = given  # what a report says was typed, and what further processes are started with
     warnings.showwarning = _warn
     try:
         code = app(args=given, standalone_mode=False, prog_name="triptych")

@@ -13,8 +13,8 @@ from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.noise import Noise, mix
 
-# Keeps the Bernoulli draws unrelated to the permutations, which come from the same seed.
-_BINARISE = 0xB1
+# What a seed is mixed with for each use of it: training mixes it with other numbers for its noise.
+_ORDER, _BINARISE = 3, 4
 
 
 class Batch(NamedTuple):
@@ -117,7 +117,7 @@ class Batches:
         share = self.size // self.world
         epoch, first = divmod(start, self.per_epoch)
         while True:
-            generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+            generator = torch.Generator().manual_seed(mix(self.seed, _ORDER, epoch))
             order = torch.randperm(len(self.examples), generator=generator).to(device)
             for k in range(first, self.per_epoch):
                 begin = k * self.size + self.rank * share
@@ -139,6 +139,7 @@ class Batches:
             batch_size=None,
             sampler=_Order(self, start),
             num_workers=workers,
+            generator=torch.Generator(),  # else its seed is drawn from torch's own, which layers draw from
             multiprocessing_context="fork" if workers else None,
             pin_memory=self.device.type == "cuda",
         )
@@ -147,7 +148,7 @@ class Batches:
             yield Batch(x.to(self.device, non_blocking=True), moved)
 
     def _bernoulli(self, intensity: Tensor, k: int) -> Tensor:
-        generator = torch.Generator(self.device).manual_seed(mix(self.seed, k, _BINARISE))
+        generator = torch.Generator(self.device).manual_seed(mix(self.seed, _BINARISE, k))
         uniform = Noise(generator, self.rank, self.world).uniform(intensity.shape)
         # Compared on the scale of the levels: `u·(levels-1) < intensity` is `u < intensity/(levels-1)`.
         return uniform.mul_(self.examples.intensity_levels - 1).lt(intensity).to(torch.uint8)

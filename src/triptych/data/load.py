@@ -127,6 +127,8 @@ def hold_out(train: Examples, share: float, seed: int = 0) -> tuple[Examples, Ex
         raise ConfigurationError(f"a share of {share:g} held out: expected a number from 0 to below 1")
     if share == 0:
         return train, None
+    if not train.resident:
+        raise ConfigurationError("a share of examples on disk cannot be held out: give --validate 0")
     held_out = round(len(train) * share)
     if not 0 < held_out < len(train):
         raise ConfigurationError(f"a share of {share:g} of {len(train)} examples leaves nothing: give another")

@@ -25,8 +25,8 @@ class Family(ABC):
 
     @staticmethod
     @abstractmethod
-    def log_between(low: Tensor, high: Tensor) -> Tensor:
-        """Return log P(low < T ≤ high) for low < high."""
+    def log_between(low: Tensor, high: Tensor, width: Tensor) -> Tensor:
+        """Return log P(low < T ≤ high), given also `width = high - low > 0` as it was before rounding."""
 
     @staticmethod
     def scale(log_scale: Tensor) -> Tensor:
@@ -43,9 +43,9 @@ class Logistic(Family):
         return F.logsigmoid(t)
 
     @staticmethod
-    def log_between(low: Tensor, high: Tensor) -> Tensor:
+    def log_between(low: Tensor, high: Tensor, width: Tensor) -> Tensor:
         """Return `log(σ(h) - σ(l)) = log σ(h) + log σ(-l) + log(1 - e^(l-h))`."""
-        return F.logsigmoid(high) + F.logsigmoid(-low) + _log1mexp(high - low)
+        return F.logsigmoid(high) + F.logsigmoid(-low) + _log1mexp(width)
 
 
 class Normal(Family):
@@ -64,14 +64,14 @@ class Normal(Family):
         return torch.where(deep, tail, torch.special.log_ndtr(torch.where(deep, 0.0, t)))
 
     @staticmethod
-    def log_between(low: Tensor, high: Tensor) -> Tensor:
+    def log_between(low: Tensor, high: Tensor, width: Tensor) -> Tensor:
         """Return `log(Φ(h) - Φ(l))`, taken in the lower tail, where the difference loses no digits."""
         low, high = low.clamp(-_FAR, _FAR), high.clamp(-_FAR, _FAR)
         upper = low + high > 0
         low, high = torch.where(upper, -high, low), torch.where(upper, -low, high)
         deep = high < -1
         a, b = torch.where(deep, low, -2.0), torch.where(deep, high, -1.0)
-        tail_gap = _log_half_erfcx(b) - _log_half_erfcx(a) + 0.5 * (a - b) * (a + b)
+        tail_gap = _log_half_erfcx(b) - _log_half_erfcx(a) - 0.5 * width * (a + b)
         log_high = Normal.log_cdf(high)
         near_gap = log_high - Normal.log_cdf(low)
         return log_high + _log1mexp(torch.where(deep, tail_gap, near_gap).clamp(min=1e-6))
@@ -106,7 +106,7 @@ def bin_log_prob(family: type[Family], x: Tensor, mean: Tensor, log_scale: Tenso
     step = 2.0 / (levels - 1)
     high = (level * step - 1.0 + step / 2 - mean) * inverse
     low = (level * step - 1.0 - step / 2 - mean) * inverse
-    inside = family.log_between(low, high)
+    inside = family.log_between(low, high, step * inverse)
     return torch.where(x == 0, family.log_cdf(high), torch.where(x == levels - 1, family.log_cdf(-low), inside))
 
 

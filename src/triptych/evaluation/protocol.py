@@ -21,7 +21,6 @@ from triptych.noise import mix
 
 _FEWEST, _MOST_SAMPLES, _MOST_SCORED = 100, 1000, 2000
 _DIMS = 1 << 20  # sub-pixels of all samples, and of half of the scored examples: bounds time, not memory
-RESAMPLES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +113,9 @@ class Protocol:
         return share(unseen, self.near_copy_distance, f"copies@test-{len(unseen)}")
 
     def frechet(self, samples: Examples) -> Figure:
-        """Return the Fréchet distance of n examples to n test examples, with its bootstrap standard error."""
+        """Return the Fréchet distance of n examples to n test examples, with its standard error."""
         features = self.extractor(samples)
-        error = frechet_error(features, self.real_features, RESAMPLES, mix(self.seed, 3))
+        error = frechet_error(features, self.real_features)
         value = frechet_distance(features, self.real_features)
         return Figure(value, error, "", f"fd-{len(samples)}@{self.extractor.name}")
 
@@ -142,7 +141,6 @@ class Protocol:
             "extractor_note": self.extractor.note,
             "extractor_accuracy": None if accuracy is None else accuracy.to_dict(),
             "importance_samples": self.importance,
-            "bootstrap_resamples": RESAMPLES,
             "near_copy_distance": self.near_copy_distance,
             "seed": self.seed,
         }

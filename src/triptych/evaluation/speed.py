@@ -21,7 +21,7 @@ BLOCK = 0.2
 def sampling_speed(
     model: Sampler, *, batch: int = BATCH, repeats: int = 5, seconds: float = 5.0, seed: int = 0
 ) -> Figure:
-    """Return the sampling speed in images/s: median over warm blocks of calls, with their standard deviation.
+    """Return the sampling speed in images/s: median over warm blocks of calls, with its standard error.
 
     The first calls, of few samples, warm up and tell what can be afforded: a slow sampler draws a smaller
     batch, or is timed fewer times, so that all takes about `seconds`. The protocol names the batch that was
@@ -51,7 +51,8 @@ def sampling_speed(
     while not times or (len(times) < repeats and sum(times) + times[-1] < seconds):
         times.append(_timed(model, count, mix(seed, 3, len(times)), calls))
     speeds = [count * calls / t for t in times]
-    error = statistics.stdev(speeds) if len(speeds) > 1 else None
+    # of the median of nearly normal repeats
+    error = 1.2533 * statistics.stdev(speeds) / len(speeds) ** 0.5 if len(speeds) > 1 else None
     unit = "images/s" if model.event.is_image else "examples/s"
     note = "" if error is not None else "timed once"
     return Figure(statistics.median(speeds), error, unit, f"batch-{count}@{_where(model)}", note=note)

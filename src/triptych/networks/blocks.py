@@ -65,6 +65,7 @@ class BatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         from torch.distributed.nn.functional import all_reduce
 
+        given, x = x.dtype, x.float()
         count = x.numel() // x.shape[1] * dist.get_world_size()
         mean: Tensor = all_reduce(x.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
         centred = x - mean.view(1, -1, 1, 1)
@@ -76,4 +77,4 @@ class BatchNorm(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         normed = centred * torch.rsqrt(variance + self.eps).view(1, -1, 1, 1)
-        return normed * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        return (normed * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(given)

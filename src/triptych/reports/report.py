@@ -39,9 +39,9 @@ HOW_TO_READ = {
     "Near-copies": "Share of samples that stand out as near to one training example: their distance to it, "
     "over the mean distance to their 50 nearest, is below that of 99 % of unseen real examples. So unseen "
     "data shows about 1 %; much more means copying. Noise scores 0, so read it with the Fréchet distance.",
-    "Sampling speed": "Examples drawn each second by a warm model; ± is the standard deviation over repeats, "
+    "Sampling speed": "Examples drawn each second by a warm model; ± is the error of the median over repeats, "
     "not how much another machine differs.",
-    "Standard errors": "± is one standard error: over test examples (log-likelihood), by bootstrap of both "
+    "Standard errors": "± is one standard error: over test examples (log-likelihood), by the jackknife on both "
     "sets (Fréchet), binomial (shares). Seeds of training add to it and are not in it.",
 }
 """What each measure says, in plain sentences, as the report prints them."""

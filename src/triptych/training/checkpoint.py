@@ -114,17 +114,32 @@ def read_description(path: Path) -> dict[str, Any]:
     raise CheckpointError(f"{path / 'model.json'} is damaged: it does not describe a model")
 
 
-def write_checkpoint(run: Path, step: int, tensors: dict[str, Tensor], record: dict[str, Any]) -> Path:
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Return where the checkpoint after `step` rounds is."""
+    return run / "checkpoints" / f"step-{step:09d}.safetensors"
+
+
+def write_checkpoint(run: Path, step: int, seconds: float, tensors: dict[str, Tensor], record: dict[str, Any]) -> Path:
     """Write the training state after `step` rounds, then drop all but the newest checkpoints.
 
     Raises:
         CheckpointError: if it cannot be written; earlier checkpoints are then untouched.
     """
-    path = run / "checkpoints" / f"step-{step:09d}.safetensors"
+    path = checkpoint_path(run, step)
+    write_whole(path.with_suffix(".seconds"), f"{seconds:.4f}\n".encode())
     write_tensors(path, tensors, {"step": step, **record})
     for old in sorted(path.parent.glob("step-*.safetensors"))[:-KEPT]:
         old.unlink()
+    kept = {kept.stem for kept in path.parent.glob("step-*.safetensors")}
+    for clock in path.parent.glob("step-*.seconds"):
+        if clock.stem not in kept:
+            clock.unlink()
     return path
+
+
+def read_seconds(run: Path, step: int) -> float:
+    """Return the training time that a checkpoint was written at."""
+    return float(checkpoint_path(run, step).with_suffix(".seconds").read_text())
 
 
 def newest_checkpoint(run: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[str]] | None:

@@ -20,6 +20,7 @@ from triptych.noise import Noise, mix
 from triptych.pictures import save_grid
 from triptych.training import rundir
 from triptych.training.budget import Budget, learning_rate_factor
+from triptych.training.checkpoint import checkpoint_path
 from triptych.training.logging import Metrics, Progress, Record
 from triptych.training.pace import Marks, StopRequest, Window
 from triptych.training.seat import Seat, give_turn, non_finite
@@ -28,6 +29,10 @@ from triptych.training.state import State
 
 SAMPLES = 64
 """How many samples a picture shows while training."""
+AGREE_EVERY = 10
+"""Rounds after which several processes agree on the time, and on whether to stop."""
+NOISE, LAYERS = 1, 2
+"""What a seed is mixed with for each use of it, so that no two uses share a stream."""
 
 
 @dataclass
@@ -76,6 +81,7 @@ def fit(
     devices: int = 1,
     precision: str = "32-true",
     compile: bool = False,
+    channels_last: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
 ) -> Run:
@@ -110,6 +116,8 @@ def fit(
         devices: number of processes that share each minibatch.
         precision: 32-true, or bf16-mixed on hardware that has it.
         compile: compile the networks with torch.compile; the first rounds then take up to a minute.
+        channels_last: train with the channels innermost in memory, as the tensor cores of GPUs like it; on CPUs it
+            is measured to be slower for most networks.
         tensorboard: also write TensorBoard events; needs the [track] extra.
         progress: show progress on standard error.
 
@@ -148,6 +156,8 @@ class _Training:
             train, options.batch_size, seed=options.seed, rank=self.rank, world=self.world, device=self.fabric.device
         )
         self.fabric.to_device(model)
+        if options.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.seats = [Seat(player, options.lr, options.clip) for player in model.players]
         self.turns = self.seats[0].player.turns
         per_epoch = self.batches.per_epoch
@@ -164,16 +174,17 @@ class _Training:
     def run(self) -> Run:
         """Claim the run directory, take up what is there, play until the budget is used up, and save."""
         options = self.options
-        notes: list[str] = []
+        seconds, notes = 0.0, list[str]()
         if self.path is not None and self.rank == 0:
-            config = configuration(self.model, self.train, options)
+            config = configuration(self.model, self.train, self.validated, options)
             rundir.claim(self.path, config, resume=options.resume, overwrite=options.overwrite)
         self.fabric.barrier()
         if self.path is not None and options.resume:
-            self.step, pending, notes = self.state.restore(self.path)
+            self.step, seconds, pending, notes = self.state.restore(self.path)
+            self.saved = checkpoint_path(self.path, self.step) if self.step else None
             self.pending = [(step, self.seats[i], names, torch.tensor(f)) for step, i, names, f in pending]
         self.metrics = Metrics(self.path if self.writes else None, self.step, options.tensorboard and self.writes)
-        self.seconds = self.clock = float(self.fabric.broadcast(self.metrics.seconds))
+        self.seconds = self.clock = float(self.fabric.broadcast(seconds))
         shown = options.progress and self.rank == 0
         with self.stop.listening(), Progress(name_of(self.model), shown) as self.progress:
             for note in notes:
@@ -182,7 +193,7 @@ class _Training:
                 self.train_model()
             finally:
                 self.metrics.close()
-        self.state.settle()
+                self.state.settle()
         self.fabric.barrier()
         return Run(self.step, self.seconds, self.metrics.records, self.path, self.rank, notes)
 
@@ -200,7 +211,7 @@ class _Training:
         finally:
             for seat in self.seats:
                 give_turn([seat], seat)
-            self.model.eval()
+            self.model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.save()
         if not self.finished():
             where = f"; saved in {self.path}: go on with --resume" if self.path else ""
@@ -250,17 +261,22 @@ class _Training:
             give_turn(self.seats, seat)
         means, norm = seat.gradient(self.fabric, batch, noise)
         self.pending.append((self.step + 1, seat, list(means), torch.stack([*means.values(), norm])))
-        if self.fabric.device.type == "cpu":  # reading costs nothing here: stop before a bad step is taken
+        if self.reads_each_turn:
             self.check(*self.pending[-1])
         seat.optimizer.step()
 
+    @property
+    def reads_each_turn(self) -> bool:
+        """Whether figures are read at once, before a bad step is taken: on a CPU that costs nothing."""
+        return bool(self.fabric.device.type == "cpu")
+
     def noise(self, generator: torch.Generator) -> Noise:
         """Return the randomness of this round, and set torch's own, for layers that draw from it."""
-        own = mix(self.options.seed, self.step, 1 + self.rank)
+        own = mix(self.options.seed, LAYERS, self.step, self.rank)
         torch.default_generator.manual_seed(own)
         if self.fabric.device.type == "cuda":
             torch.cuda.manual_seed(own)
-        return Noise(generator.manual_seed(mix(self.options.seed, self.step)), self.rank, self.world)
+        return Noise(generator.manual_seed(mix(self.options.seed, NOISE, self.step)), self.rank, self.world)
 
     def learning_rate_factor(self) -> float:
         """Return the factor on the learning rates in this round."""
@@ -270,13 +286,13 @@ class _Training:
     def tick(self, seconds: float) -> None:
         """Count training time. Several processes go by the first one's clock, and stop if one was asked to.
 
-        They learn of both only at the end of a logging window, all at the same step: whatever follows from
-        the time (learning rate, validation, the end) must happen in the same round everywhere.
+        They learn of both only every few rounds, all at the same step: whatever follows from the time
+        (learning rate, validation, the end) must happen in the same round everywhere.
         """
         self.seconds += seconds
         if self.world == 1:
             self.clock, self.stopping = self.seconds, self.stop.asked
-        elif self.step % self.options.log_every == 0:
+        elif self.step % min(AGREE_EVERY, self.options.log_every) == 0:
             mine = [float(self.stop.asked), self.seconds if self.rank == 0 else 0.0]
             told = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
             assert isinstance(told, Tensor)
@@ -297,7 +313,7 @@ class _Training:
 
     def fetch(self) -> None:
         """Bring the pending figures from the device and check them, as `turn` does where that is free."""
-        if self.fabric.device.type != "cpu":
+        if not self.reads_each_turn:
             self.pending = [(step, seat, names, figures.cpu()) for step, seat, names, figures in self.pending]
             for figures in self.pending:
                 self.check(*figures)
@@ -342,7 +358,8 @@ class _Training:
             save_grid(samples, self.path / "samples" / f"step-{self.step:09d}.png")
 
     def save(self) -> None:
-        """Write a checkpoint, and the model as it is now."""
+        """Write a checkpoint, and the model as it is now; never one of figures that are not finite."""
+        self.fetch()
         if self.path is not None and self.writes:
             pending = [(step, self.seats.index(seat), n, f.tolist()) for step, seat, n, f in self.pending]
-            self.saved = self.state.save(self.path, self.step, pending)
+            self.saved = self.state.save(self.path, self.step, self.seconds, pending)

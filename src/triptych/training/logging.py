@@ -36,11 +36,6 @@ class Metrics:
             write_whole(self.path, lines.encode())
         self.writer = _summary_writer(run, step) if tensorboard else None
 
-    @property
-    def seconds(self) -> float:
-        """Training time up to the last record."""
-        return self.records[-1]["seconds"] if self.records else 0.0
-
     def append(self, record: Record) -> None:
         """Add a record.
 

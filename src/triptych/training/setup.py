@@ -22,13 +22,16 @@ NOT_CONFIGURATION = ("run", "resume", "overwrite", "progress")
 """Options of `fit` that say where and how to show a run, and are no part of what it is."""
 
 
-def configuration(model: Model, train: Examples, options: SimpleNamespace) -> dict[str, Any]:
+def configuration(
+    model: Model, train: Examples, validated: tuple[Model, Examples] | None, options: SimpleNamespace
+) -> dict[str, Any]:
     """Return the resolved configuration of a run: all that is needed to do it again."""
     return {
         "triptych": __version__,
         "model": name_of(model),
         "arguments": plain_arguments(model),
         "data": dict(train.source) or {"event": model.event.to_dict(), "examples": len(train)},
+        "validated_on": len(validated[1]) if validated else 0,
         "training": {name: value for name, value in vars(options).items() if name not in NOT_CONFIGURATION},
     }
 

@@ -63,12 +63,13 @@ class State:
         elif self.average is not None:
             self.average.assign()
 
-    def save(self, run: Path, step: int, pending: list[Any]) -> Path:
+    def save(self, run: Path, step: int, seconds: float, pending: list[Any]) -> Path:
         """Write a checkpoint, and the model as it is now; return the checkpoint's path.
 
         Args:
             run: the run directory.
             step: rounds done.
+            seconds: training time so far; beside the checkpoint, whose bytes must not depend on it.
             pending: figures that are not reported yet, as JSON can hold them.
         """
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
@@ -82,16 +83,16 @@ class State:
         if self.best:
             tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
             record["best"] = self.best_value
-        written = checkpoint.write_checkpoint(run, step, tensors, record)
+        written = checkpoint.write_checkpoint(run, step, seconds, tensors, record)
         with self.final():
             checkpoint.save(self.model, run)
         return written
 
-    def restore(self, run: Path) -> tuple[int, list[Any], list[str]]:
-        """Take up the newest whole checkpoint; return its step (0 if there is none), figures and damages."""
+    def restore(self, run: Path) -> tuple[int, float, list[Any], list[str]]:
+        """Take up the newest whole checkpoint; return its step (0 if there is none), time, figures, damages."""
         found = checkpoint.newest_checkpoint(run)
         if found is None:
-            return 0, [], []
+            return 0, 0.0, [], []
         tensors, record, damaged = found
         self.model.load_state_dict(_part(tensors, "model."))
         for seat, prefix in self._prefixes():
@@ -101,7 +102,8 @@ class State:
         if "best" in record:
             self.best, self.best_value = _part(tensors, "best."), record["best"]
         step = int(record["step"])
-        return step, record["pending"], [f"{message}; going on from step {step:,}" for message in damaged]
+        notes = [f"{message}; going on from step {step:,}" for message in damaged]
+        return step, checkpoint.read_seconds(run, step), record["pending"], notes
 
     def _prefixes(self) -> list[tuple[Seat, str]]:
         return [(seat, f"optimizer.{index}.") for index, seat in enumerate(self.seats)]

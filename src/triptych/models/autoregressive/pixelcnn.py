@@ -9,7 +9,7 @@ from torch import Tensor
 
 from triptych.data.batches import Batch
 from triptych.distributions import Law, resolve_law
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Completer, Density, Sampler
@@ -20,8 +20,10 @@ from triptych.noise import Noise
 class PixelCNN(Sampler, Density, Completer):
     """An autoregressive model of masked convolutions, `p(x) = ∏_i p(x_i | x_1, …, x_{i-1})`.
 
-    Pixels come in raster order, the colours of a pixel one after the other. Vectors are one row of
-    real-valued pixels. Reference: van den Oord et al. 2016, *Pixel Recurrent Neural Networks*, §3.5.
+    Pixels come in raster order, the colours of a pixel one after the other. Of the pixels before, those within
+    `layers · (kernel_size // 2)` rows and columns are seen, but for a blind spot to the right (van den Oord et
+    al. 2016b, fig. 1). Vectors are one row of real-valued pixels, under kernels wide enough to see all before.
+    Reference: van den Oord et al. 2016, *Pixel Recurrent Neural Networks*, §3.5.
 
     Args:
         event: what one example is.
@@ -60,7 +62,8 @@ class PixelCNN(Sampler, Density, Completer):
         self.grid = (height, width)
         self.colours = 1 if self.law.joint else colours
         outputs = self.law.channels(event) // (1 if event.is_image else event.dims)
-        kernel = (kernel_size, kernel_size) if event.is_image else (1, kernel_size)
+        reach = max(kernel_size // 2, -(-(width - 1) // layers))  # of a vector, every coordinate before is seen
+        kernel = (kernel_size, kernel_size) if event.is_image else (1, 2 * reach + 1)
         self.network = CausalConvNet(colours, outputs, channels, layers, kernel, self.colours, classes)
 
     @property
@@ -92,6 +95,11 @@ class PixelCNN(Sampler, Density, Completer):
 
     def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw what is not `known`, in raster order, each pixel given all before it."""
+        if self.law.joint and bool((known.any(0) != known.all(0)).any()):
+            raise DataError(
+                f"the mask splits the colours of a pixel, which {self.law.__name__} draws together: "
+                "know whole pixels, or train with --pixels categorical"
+            )
         x = torch.where(known, x, torch.zeros_like(x))
         pixels = x.view(len(x), -1, *self.grid)  # the same memory as x
         free = ~known.view(-1, *self.grid)
