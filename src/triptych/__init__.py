@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from triptych import queries as queries
     from triptych import testing as testing
     from triptych.catalogue import build as build
+    from triptych.comparison import compare as compare
     from triptych.data import Examples as Examples
     from triptych.errors import UnsupportedQuery as UnsupportedQuery
     from triptych.errors import UserError as UserError
@@ -51,6 +52,7 @@ _LAZY = {
     "UserError": "triptych.errors",
     "VAE": "triptych.models.autoencoders.vae",
     "build": "triptych.catalogue",
+    "compare": "triptych.comparison",
     "fit": "triptych.training",
     "load": "triptych.training",
     "save": "triptych.training",

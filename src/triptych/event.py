@@ -97,6 +97,10 @@ class Event:
         if self.levels is not None and x.numel() and int(x.max()) >= self.levels:
             raise DataError(f"examples have a level {int(x.max())}, the model takes 0 to {self.levels - 1}")
 
+    def same_space(self, other: Event) -> bool:
+        """Return whether examples of the two have one shape and the same levels, whatever their units."""
+        return (self.shape, self.levels) == (other.shape, other.levels)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` restores, as JSON can hold it."""
         return asdict(self)

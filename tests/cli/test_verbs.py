@@ -101,7 +101,7 @@ def test_compare_trains_measures_and_reports_and_does_not_train_twice(tmp_path, 
     table, _ = well(*compare)
     page = (out / "report.html").read_text()
     stored = json.loads((out / "report.json").read_text())
-    assert [m["name"] for m in stored["models"]] == ["vae", "gan", str(runs / "pixelcnn")]
+    assert [m["name"] for m in stored["models"]] == ["vae", "gan", "pixelcnn"]
     assert "https://" not in page and "http://" not in page
     assert stored["commands"][0].startswith("triptych compare --data digits vae gan")
     weights = (out / "vae" / "model.safetensors").stat().st_mtime_ns
@@ -113,6 +113,64 @@ def test_compare_trains_measures_and_reports_and_does_not_train_twice(tmp_path, 
         for key in ("nats", "frechet", "near_copies"):
             assert before["figures"][key] == after["figures"][key], "the same runs have the same figures"
     assert weights and "Fréchet" in table
+
+
+def test_compare_keeps_budgets_equal_and_splits_apart(tmp_path, runs):
+    out = tmp_path / "report"
+    compare = ["compare", "--data", "digits", "vae", "--out", out, "--quiet"]
+    well(*compare, "--steps", 6)
+    assert "trained under another budget (steps: 6 there, 3 here)" in refused(*compare, "--steps", 3)
+    assert "another split of digits (data_seed: 0 there, 1 here)" in refused(
+        "evaluate", runs / "pixelcnn", "--data", "digits", "--data-seed", 1
+    )
+    assert "--binarize was given without --data" in refused("evaluate", runs / "pixelcnn", "--binarize", "threshold")
+    assert "nowhere is not a trained model" in refused("evaluate", tmp_path / "nowhere")
+
+
+def test_seeds_of_a_model_share_their_test_split(tmp_path):
+    for seed in (1, 2):
+        well(
+            "train",
+            "vae",
+            "--data",
+            "ring",
+            "--count",
+            300,
+            "--steps",
+            2,
+            "--seed",
+            seed,
+            "--quiet",
+            "--out",
+            tmp_path / f"s{seed}",
+        )
+    out, _ = well("evaluate", tmp_path / "s1", tmp_path / "s2")
+    assert "s1" in out and "s2" in out
+
+
+def test_a_model_that_diverges_is_reported_and_never_recommended(tmp_path, monkeypatch):
+    import triptych.comparison
+
+    real = triptych.comparison.fit
+
+    def hot(model, *arguments, **options):
+        return real(model, *arguments, **options, **({"lr": 1e6} if type(model).__name__ == "VAE" else {}))
+
+    monkeypatch.setattr(triptych.comparison, "fit", hot)
+    out, _ = well("compare", "--data", "digits", "vae", "gan", "--steps", 30, "--out", tmp_path / "report")
+    stored = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert "became" in stored["models"][0]["findings"][0] and "vae: model's" in out
+    assert all("vae" not in (v["winner"] or "") for v in stored["verdicts"])
+
+
+def test_unwritable_places_are_one_line(tmp_path, runs):
+    file = tmp_path / "file"
+    file.write_text("x")
+    train = ["train", "vae", "--data", "digits", "--steps", 2, "--quiet", "--out"]
+    for place in (file, file / "below"):
+        assert str(file) in refused(*train, place)
+    assert "error" in refused("sample", runs / "gan", "-o", file / "x.png")
+    assert "accelerator=cuda" in refused(*train, tmp_path / "new", "--accelerator", "cuda")
 
 
 def test_a_configuration_is_replayed_to_the_same_bytes(tmp_path):

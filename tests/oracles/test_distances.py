@@ -102,7 +102,14 @@ def test_moments_in_chunks_are_those_of_the_whole() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "features", "shift"),
-    [(200, 200, 4, 1.0), (360, 360, 64, 0.0), (100, 100, 64, 0.3), (60, 2000, 8, 0.5), (2000, 60, 8, 0.5)],
+    [
+        (200, 200, 4, 1.0),
+        (360, 360, 64, 0.0),
+        (100, 100, 64, 0.3),
+        (60, 2000, 8, 0.5),
+        (2000, 60, 8, 0.5),
+        (40, 40, 64, 0.5),
+    ],
 )
 def test_the_error_is_the_deviation_of_repeated_draws(first: int, second: int, features: int, shift: float) -> None:
     spread = torch.linspace(0.2, 2, features).double()
@@ -113,6 +120,15 @@ def test_the_error_is_the_deviation_of_repeated_draws(first: int, second: int, f
     truth = float(torch.tensor([frechet_distance(a, b) for a, b in pairs]).std())
     error = sum(frechet_error(a, b) for a, b in pairs[:10]) / 10
     assert truth / 1.25 < error < truth * 1.45
+
+
+def test_both_formulas_of_the_error_agree() -> None:
+    from triptych.evaluation.distances import _by_examples, _by_features
+
+    x, y = (normal(n, 6, seed) * torch.linspace(0.5, 2, 6).double() for n, seed in ((40, 1), (30, 2)))
+    x, y = x - x.mean(0), y - y.mean(0)
+    for one, other in zip(_by_examples(x, y), _by_features(x, y), strict=True):
+        assert torch.allclose(one, other, rtol=1e-8)
 
 
 def test_the_error_of_degenerate_sets_is_finite() -> None:

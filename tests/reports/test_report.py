@@ -15,7 +15,7 @@ from rich.console import Console
 import triptych as tp
 from triptych.data import Examples
 from triptych.errors import ConfigurationError
-from triptych.evaluation import Protocol, measure, reference
+from triptych.evaluation import METRICS, Protocol, measure, reference
 from triptych.event import Event
 from triptych.reports import Panel, terminal_table, write_report
 from triptych.reports.curves import curves_svg
@@ -129,7 +129,7 @@ def test_page_json_and_terminal_have_the_same_numbers(
     console = Console(file=io.StringIO(), width=200)
     console.print(terminal_table([panel.measures for panel in panels], reference(protocol), protocol))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert len(cells) == 4 * 7
+    assert len(cells) == 4 * len(METRICS)
     for m in stored["models"]:
         for key, figure in m["figures"].items():
             assert cells[m["name"], key] == figure["text"]

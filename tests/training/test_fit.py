@@ -105,6 +105,11 @@ def test_a_budget_of_minutes_is_training_time(make, examples):
         ({"steps": 3, "precision": "16"}, "32-true or bf16-mixed"),
         ({"steps": 3, "resume": True}, "need a run directory"),
         ({"steps": 3, "tensorboard": True}, "need a run directory"),
+        ({"minutes": float("nan")}, "above 0"),
+        ({"steps": 3, "lr": float("nan")}, "lr=nan"),
+        ({"steps": 3, "clip": float("inf")}, "clip=inf"),
+        ({"steps": 3, "devices": 2, "batch_size": 33}, "cannot be shared by devices=2"),
+        ({"steps": 3, "devices": 500, "batch_size": 500}, "this machine has"),
         ({"steps": 3, "batch_size": 0}, "batch"),
     ],
 )
@@ -118,11 +123,33 @@ def test_examples_that_do_not_fit_are_refused(make, examples):
         tp.fit(make("vae"), examples[:10], steps=1, progress=False)
     with pytest.raises(DataError, match="the model takes"):
         tp.fit(make("vae"), tp.data.load("digits")[0], steps=1, progress=False)
-    with pytest.raises(DataError, match="has no labels"):
+    with pytest.raises(DataError, match="has no labels of two classes"):
         unlabelled = tp.Examples(examples.data, examples.event)
         tp.fit(make("vae", classes=3), unlabelled, steps=1, progress=False)
     with pytest.raises(DataError, match="label 2"):
         tp.fit(make("vae", classes=2), examples, steps=1, progress=False)
+
+
+def test_parts_that_do_not_fit_are_named(examples):
+    event = examples.event
+    with pytest.raises(DataError, match="a Tensor was given: expected Examples"):
+        tp.fit(tp.VAE(event), examples.data, steps=1, progress=False)
+    with pytest.raises(ConfigurationError, match="expected an Event"):
+        tp.VAE((1, 8, 8))
+    with pytest.raises(ConfigurationError, match="hidden=0"):
+        tp.VAE(event, hidden=0)
+    narrow = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    with pytest.raises(ConfigurationError, match=r"the encoder gave \(3,\) numbers an example: expected \(8,\)"):
+        tp.fit(tp.VAE(event, latent=4, encoder=narrow), examples, steps=1, progress=False)
+    flat = nn.Sequential(nn.Linear(4, 64), nn.Unflatten(1, (1, 8, 8)))
+    with pytest.raises(ConfigurationError, match="Categorical takes"):
+        tp.fit(tp.VAE(event, latent=4, decoder=flat), examples, steps=1, progress=False)
+    with pytest.raises(ConfigurationError, match="the critic gave"):
+        tp.fit(tp.GAN(event, critic=narrow), examples, steps=1, progress=False)
+    with pytest.raises(ConfigurationError, match="the loss returned a NoneType"):
+        tp.GAN(event, loss=lambda real, fake: None)
+    assert tp.VAE(event).log_prob_bounds(examples[:0]).lower.shape == (0,)
+    assert tp.VAE(event, latent=4).encode(examples[:3].data.numpy()).shape == (3, 4)
 
 
 def noted(objective, model, seen, batch, noise):
@@ -254,7 +281,7 @@ def test_a_run_directory_tells_its_story(tmp_path, make, name, examples):
     run = tp.fit(
         model, examples, steps=20, log_every=5, sample_every=10, checkpoint_every=8, run=tmp_path / "r", progress=False
     )
-    assert sorted(p.name for p in run.directory.iterdir()) == sorted(
+    assert sorted(p.name for p in run.directory.iterdir() if p.name != ".lock") == sorted(
         ["checkpoints", "config.yaml", "metrics.jsonl", "model.json", "model.safetensors", "samples"]
     )
     assert [p.name for p in sorted((run.directory / "samples").iterdir())] == [

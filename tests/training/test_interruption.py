@@ -117,14 +117,14 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, uninterrup
     short = [60 if value == STEPS else value for value in TRAIN if value != "--quiet"]
     constant = [value for value in short]
     assert call(*constant, "--out", directory)[0] == 0
-    newest = sorted((directory / "checkpoints").iterdir())[-1]
-    content = bytearray(newest.read_bytes())
+    damaged = sorted((directory / "checkpoints").glob("*.safetensors"))[-1]
+    content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1  # one bit
-    newest.write_bytes(content)
+    damaged.write_bytes(content)
     code, _, err = call(*constant, "--out", directory, "--resume")
     assert code == 0, err
     assert "does not match its checksum; going on from step 59" in err
-    for path in (directory / "checkpoints").iterdir():
+    for path in (directory / "checkpoints").glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
     code, _, err = call(*constant, "--out", directory, "--resume")
     assert code == 2 and "no checkpoint" in err and "--overwrite" in err and len(err.strip().splitlines()) == 1
@@ -184,15 +184,62 @@ def test_a_directory_of_another_configuration_is_refused(tmp_path):
         code, _, err = call(*train, *more)
         assert code == 2 and said in err and len(err.strip().splitlines()) == 1, err
     assert {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()} == before
-    own = directory / "notes.txt"
-    own.write_text("mine")
+    own = [directory / name for name in ("notes.txt", "samples/precious.txt", "checkpoints/mine.ckpt", "report.html")]
+    for file in own:
+        file.write_text("mine")
     assert call(*train, "--lr", 0.1, "--overwrite")[0] == 0
-    assert own.read_text() == "mine" and "lr: 0.1" in (directory / "config.yaml").read_text()
+    assert all(file.read_text() == "mine" for file in own) and "lr: 0.1" in (directory / "config.yaml").read_text()
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("x")
-    code, _, err = call(*train[:-1], foreign)
-    assert code == 2 and "files that are not a run's" in err
+    for more in ([], ["--overwrite"]):
+        code, _, err = call(*train[:-1], foreign, *more)
+        assert code == 2 and "files that are not a run's" in err
+    assert [p.name for p in foreign.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_directory_is_written_by_one_process_at_a_time(tmp_path):
+    directory = tmp_path / "run"
+    process = start(*TRAIN, "--out", directory)
+    while not newest(directory):
+        time.sleep(0.02)
+        assert process.poll() is None
+    code, _, err = call(*TRAIN, "--out", directory, "--resume")
+    process.kill()
+    process.communicate()
+    assert code == 2 and "is being written by another process" in err
+
+
+def test_a_budget_below_what_is_done_is_refused(tmp_path):
+    train = ["train", "vae", "--data", "digits", "--latent", 2, "--hidden", 8, "--quiet", "--out", tmp_path / "run"]
+    assert call(*train, "--steps", 12)[0] == 0
+    code, _, err = call(*train, "--steps", 5, "--resume")
+    assert code == 2 and "has done 12 steps" in err
+    cosine = [*train[:-1], tmp_path / "cosine", "--schedule", "cosine"]
+    assert call(*cosine, "--steps", 12)[0] == 0
+    code, _, err = call(*cosine, "--steps", 24, "--resume")
+    assert code == 2 and "training.steps: 12 there, 24 here" in err
+
+
+def test_pictures_of_a_slow_sampler_cost_little_and_can_be_left(tmp_path):
+    """A large PixelCNN draws a page of 28x28 images in minutes; training must not wait, nor Ctrl-C."""
+    directory = tmp_path / "run"
+    slow = ["train", "pixelcnn", "--data", "digits", "--image-size", 28, "--minutes", 5, "--sample-every", 2]
+    process = start(*slow, "--layers", 4, "--batch-size", 4, "--quiet", "--out", directory)
+    while not newest(directory):
+        time.sleep(0.05)
+        assert process.poll() is None
+    time.sleep(3)  # by now it draws
+    asked = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130 and time.perf_counter() - asked < 15
+    fast = [value for value in slow if value not in ("--sample-every", 2)]
+    fast[fast.index("--minutes") : fast.index("--minutes") + 2] = ["--steps", 2]
+    begun = time.perf_counter()
+    code, _, err = call(*fast, "--layers", 4, "--batch-size", 4, "--quiet", "--out", tmp_path / "other")
+    assert code == 0, err
+    assert time.perf_counter() - begun < 40
 
 
 def test_a_run_can_be_made_longer(tmp_path):

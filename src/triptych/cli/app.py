@@ -80,6 +80,10 @@ def _explain(error: Exception, debug: bool) -> int:
     if isinstance(error, UserError):
         _say(f"error: {error}")
         return USER_ERROR
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {where}{error.strerror}: choose another place, or make room")
+        return USER_ERROR
     if usage is not None:  # typer's own: an unknown option, a missing argument
         context = getattr(error, "ctx", None)
         where = f" (see `{context.command_path} --help`)" if context is not None else ""

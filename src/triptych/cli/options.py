@@ -127,12 +127,14 @@ def data_parameters() -> list[inspect.Parameter]:
     """Return the options of `data.load`."""
     from triptych.data import load
 
-    return parameters_of(load, "Data", without=DATA_ALONE)
+    seed = typer.Option("--data-seed", help="Seed of the split into training and test.", rich_help_panel="Data")
+    return [*parameters_of(load, "Data", without=DATA_ALONE), parameter("data_seed", Annotated[int, seed], 0)]
 
 
-def load_data(spec: str, given: Mapping[str, Any], seed: int, quiet: bool) -> Any:
+def load_data(spec: str, given: Mapping[str, Any]) -> Any:
     """Load the data that a command line names, with those of its options that were given."""
     from triptych.data import load
 
     names = [n for n in inspect.signature(load).parameters if n not in DATA_ALONE]
-    return load(spec, seed=seed, progress=not quiet, **{n: given[n] for n in names if n in given})
+    options = {name: given[name] for name in names if name in given}
+    return load(spec, seed=given["data_seed"], progress=not given["quiet"], **options)

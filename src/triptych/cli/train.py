@@ -86,7 +86,7 @@ def _train(name: str, given: dict[str, Any]) -> None:
     arguments = {n: given[n] for n in list(inspect.signature(entry.model).parameters)[1:] if n in given}
     options = {n: given[n] for n in inspect.signature(fit).parameters if n in given and n not in _FIT_ALONE}
     out = given["out"] or Path("runs") / f"{name}-{Path(given['data'].split(':')[-1]).stem}"
-    train, _ = load_data(given["data"], given, given["seed"], given["quiet"])
+    train, _ = load_data(given["data"], given)
     if all(options[budget] is None for budget in ("steps", "epochs", "minutes")):
         options["minutes"] = DEFAULT_MINUTES
     _run(name, arguments, train, given["validate"], {**options, "seed": given["seed"]}, out, given["quiet"])

@@ -42,11 +42,14 @@ COMPARE = "Train models under one budget, measure them, and write a report of th
 
 
 def _evaluate(given: dict[str, Any]) -> None:
-    from triptych.compare import check_names, load_run, measure_all
+    from triptych.comparison import check_names, load_run, measure_all
     from triptych.reports import terminal_table
+    from triptych.training.checkpoint import read_description
 
+    for run in given["runs"]:
+        read_description(run)
     train, test = _data_of(given)
-    check_names([str(run) for run in given["runs"]], train)
+    check_names([str(run) for run in given["runs"]], train, only_runs=True)
     trained = [load_run(run) for run in given["runs"]]
     panels, real, protocol = measure_all(trained, train, test, seed=given["seed"])
     models = [panel.measures for panel in panels]
@@ -63,10 +66,14 @@ def _evaluate(given: dict[str, Any]) -> None:
 def _data_of(given: dict[str, Any]) -> Any:
     """Return the data that was named, or else what the first run was trained on."""
     if given["data"] is not None:
-        return load_data(given["data"], given, given["seed"], given["quiet"])
+        return load_data(given["data"], given)
     from triptych.data import load
     from triptych.training.rundir import read_config
 
+    for option in data_parameters():
+        if given[option.name] != option.default:
+            flag = option.name.replace("_", "-")
+            raise ConfigurationError(f"--{flag} was given without --data: name the data that it is about")
     stored = dict(read_config(Path(given["runs"][0]) / "config.yaml").get("data", {}))
     stored.pop("validate", None)
     if "spec" not in stored:
@@ -75,9 +82,9 @@ def _data_of(given: dict[str, Any]) -> Any:
 
 
 def _compare(given: dict[str, Any]) -> None:
-    from triptych.compare import compare
+    from triptych.comparison import compare
 
-    train, test = load_data(given["data"], given, given["seed"], given["quiet"])
+    train, test = load_data(given["data"], given)
     budget = {name: given[name] for name in ("minutes", "steps") if given[name] is not None}
     compare(
         given["models"],

@@ -261,7 +261,7 @@ def _examples(source: Source, intensities: Source | None = None) -> tuple[Exampl
     event = Event(shape, source.levels)
     if source.levels is None:
         centre, spread = train.double().mean(0), train.double().std(0, correction=0)
-        constant = train.amax(0) == train.amin(0)
+        constant = spread < torch.finfo(torch.float32).tiny
         event = Event(shape, None, tuple(centre.tolist()), tuple(spread.masked_fill(constant, 1.0).tolist()))
     parts = []
     for part in (slice(source.given), slice(source.given, None)):

@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
+from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.noise import Noise
 
@@ -38,6 +39,11 @@ class Law(ABC):
             LAWS[name] = cls
 
     def __init__(self, features: Tensor, event: Event) -> None:
+        expected = (self.channels(event), *event.shape[1:])
+        if tuple(features.shape[1:]) != expected:
+            raise ConfigurationError(
+                f"a network gave features {tuple(features.shape[1:])}: {type(self).__name__} takes {expected}"
+            )
         self.features = features.float()  # likelihoods are never computed in half precision
         self.event = event
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,10 @@ def _read(path: Path, net: LabelsNet) -> dict[str, Any] | None:
 def _write(path: Path, net: LabelsNet, record: dict[str, Any]) -> None:
     from safetensors.torch import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(save(dict(net.state_dict()), {"record": json.dumps(record)}))
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(save(dict(net.state_dict()), {"record": json.dumps(record)}))
+        temporary.replace(path)
+    except OSError as error:
+        warnings.warn(f"{path.name} is not kept for the next time: {path.parent}: {error.strerror}")

@@ -178,16 +178,30 @@ def frechet_error(a: Tensor, b: Tensor) -> float:
         >>> 0.1 < frechet_error(x, x + 1) < 0.5
         True
     """
-    first, second = moments(a), moments(b)
-    return math.sqrt(_influence_variance(a, first, second) + _influence_variance(b, second, first))
+    x, y = (features.double() - features.double().mean(0) for features in (a, b))
+    gap = a.double().mean(0) - b.double().mean(0)
+    of_x, of_y = _by_examples(x, y) if max(len(x), len(y)) <= x.shape[1] else _by_features(x, y)
+    first = 2 * x @ gap + x.square().sum(1) - of_x
+    second = -2 * y @ gap + y.square().sum(1) - of_y
+    return math.sqrt(float(first.var()) / len(x) + float(second.var()) / len(y))
 
 
-def _influence_variance(features: Tensor, own: Moments, other: Moments) -> float:
-    """Return the variance of one set's share of the distance, `Var[ψ] / N`."""
-    centred = features.double() - own.mean
-    gradient = torch.eye(len(own.mean), dtype=torch.float64) - _transport(own.covariance, other.covariance)
-    influence = 2 * centred @ (own.mean - other.mean) + ((centred @ gradient) * centred).sum(1)
-    return float(influence.var()) / len(features)
+def _by_features(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `xᵀ T x` of each centred example of a set, T the map to the other, and the same the other way."""
+    first, second = x.T @ x / (len(x) - 1), y.T @ y / (len(y) - 1)
+    there, back = _transport(first, second), _transport(second, first)
+    return ((x @ there) * x).sum(1), ((y @ back) * y).sum(1)
+
+
+def _by_examples(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same, cheaper where there are fewer examples than features.
+
+    With `M = Y Xᵀ / √((N1 - 1)(N2 - 1)) = U S Vᵀ`, the forms are the diagonals of `V S Vᵀ` and `U S Uᵀ`,
+    times N1 - 1 and N2 - 1.
+    """
+    product = y @ x.T / math.sqrt((len(x) - 1) * (len(y) - 1))
+    u, s, vt = torch.linalg.svd(product, full_matrices=False)
+    return (len(x) - 1) * (vt.T.square() @ s), (len(y) - 1) * (u.square() @ s)
 
 
 def _transport(source: Tensor, target: Tensor) -> Tensor:

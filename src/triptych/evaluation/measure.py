@@ -53,14 +53,22 @@ class Measures:
         }
 
 
-def measure(name: str, model: Model, protocol: Protocol, *, training_seconds: float | None = None) -> Measures:
+def measure(
+    name: str,
+    model: Model,
+    protocol: Protocol,
+    *,
+    training_seconds: float | None = None,
+    training_rounds: int | None = None,
+) -> Measures:
     """Measure one model; whatever it does not answer becomes a figure without a value that says why.
 
     Args:
         name: how reports call it.
         model: any model; only its declared answers are looked at.
         protocol: the conditions, the same for all models that are compared.
-        training_seconds: wall-clock time of its training, if it is known.
+        training_seconds: time of its training, if it is known.
+        training_rounds: rounds of its training, if they are known.
 
     Raises:
         DataError: if the model is of another event than the protocol's data.
@@ -73,12 +81,12 @@ def measure(name: str, model: Model, protocol: Protocol, *, training_seconds: fl
         >>> found.figures["frechet"].protocol, found.figures["nats"].text
         ('fd-20@coordinates', 'none')
     """
-    if model.event != protocol.event:
+    if not model.event.same_space(protocol.event):
         raise DataError(f"{name} is a model of a {model.event}, the data is a {protocol.event}")
     entry = CATALOGUE.get(name_of(model))
     family = entry.family if entry else "user's own"
     found = Measures(name, family, type(model).__name__, answers(model), likelihood_kind(model), {})
-    return _measured(found, Subject(model, protocol, training_seconds))
+    return _measured(found, Subject(model, protocol, training_seconds, training_rounds))
 
 
 def reference(protocol: Protocol) -> Measures:

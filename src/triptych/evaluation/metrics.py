@@ -33,12 +33,20 @@ class Subject:
         model: the model, or None.
         protocol: the conditions.
         training_seconds: time of the model's training, if it is known.
+        training_rounds: rounds of the model's training, if they are known.
     """
 
-    def __init__(self, model: Model | None, protocol: Protocol, training_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        model: Model | None,
+        protocol: Protocol,
+        training_seconds: float | None = None,
+        training_rounds: int | None = None,
+    ) -> None:
         self.given = model
         self.protocol = protocol
         self.training_seconds = training_seconds
+        self.training_rounds = training_rounds
 
     @property
     def any_model(self) -> Model:
@@ -166,3 +174,11 @@ def training_time(subject: Subject) -> Figure:
     if subject.any_model and subject.training_seconds is None:
         return Figure(None, unit="s", note="not recorded: the model came trained")
     return Figure(subject.training_seconds, None, "s", "training-clock")
+
+
+@metric("Training rounds", "rounds")
+def training_rounds(subject: Subject) -> Figure:
+    """Return how many rounds the model was trained for; what one costs differs from model to model."""
+    if subject.any_model and subject.training_rounds is None:
+        return Figure(None, note="not recorded: the model came trained")
+    return Figure(subject.training_rounds)

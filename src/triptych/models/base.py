@@ -92,6 +92,8 @@ class Model(nn.Module, ABC):
 
     def __init__(self, event: Event, classes: int = 0) -> None:
         super().__init__()
+        if not isinstance(event, Event):
+            raise ConfigurationError(f"{event!r} was given: expected an Event, such as train.event")
         if classes < 0:
             raise ConfigurationError(f"classes={classes}: expected the number of labels, or 0 for none")
         self.event = event

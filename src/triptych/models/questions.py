@@ -48,6 +48,7 @@ class Question(Model):
             if label is None and self.classes:
                 label = x.labels
             x = x.data
+        x = torch.as_tensor(x)
         self.event.check(x)
         return x, self.labels(label, len(x))
 
@@ -110,7 +111,7 @@ class Bounded(Question):
             raise ConfigurationError(f"a bound of {samples} samples was asked for: expected at least 1")
         data, labels = self._given(x, label)
         noise = self._noise(seed)
-        parts = []
+        parts = [Bounds(torch.empty(0, device=self.device), torch.empty(0, device=self.device))]
         with self.asking():
             for part in _chunks(len(data)):
                 own = None if labels is None else labels[part]
@@ -167,7 +168,7 @@ class Encoder(Question):
                 self.codes(data[part].to(self.device), None if labels is None else labels[part]).cpu()
                 for part in _chunks(len(data))
             ]
-        return torch.cat(parts)
+        return torch.cat([torch.empty(0, self.latent), *parts])
 
     @abstractmethod
     def codes(self, x: Tensor, label: Tensor | None) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from triptych.errors import ConfigurationError
 
 
 class Sizes(NamedTuple):
@@ -19,6 +21,11 @@ class Sizes(NamedTuple):
     """Channels next to the image in a convolutional network."""
     classes: int
     """Number of labels that it is conditioned on; 0 for none."""
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` for a size below 1."""
+        if self.hidden < 1 or self.channels < 1:
+            raise ConfigurationError(f"hidden={self.hidden}, channels={self.channels}: expected at least 1 of each")
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -51,6 +58,25 @@ def conditioned(network: nn.Module, x: Tensor, label: Tensor | None) -> Tensor:
     return out
 
 
+class _Summed(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _summed(gradients[0])
+
+
+def _summed(x: Tensor) -> Tensor:
+    total: Tensor = _Summed.apply(x)  # type: ignore[no-untyped-call]
+    return total
+
+
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation of images whose statistics are those of the whole batch, on however many processes.
 
@@ -63,13 +89,11 @@ class BatchNorm(nn.BatchNorm2d):
         """Normalise `(B, C, H, W)`."""
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(x)
-        from torch.distributed.nn.functional import all_reduce
-
         given, x = x.dtype, x.float()
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean: Tensor = all_reduce(x.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+        mean = _summed(x.sum((0, 2, 3))) / count
         centred = x - mean.view(1, -1, 1, 1)
-        variance: Tensor = all_reduce((centred**2).sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+        variance = _summed((centred**2).sum((0, 2, 3))) / count
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
         with torch.no_grad():

@@ -98,6 +98,7 @@ def resolve_decoder(
     """
     if isinstance(name, nn.Module):
         return name
+    sizes.check()
     if auto_network(name, event) == "conv":
         return ConvDecoder(event, inputs, outputs, sizes.channels, sizes.classes)
     return MLPDecoder(event, inputs, outputs, sizes.hidden, sizes.classes, layers=2 if generator else 1)

@@ -111,6 +111,7 @@ def resolve_encoder(name: str | nn.Module, event: Event, outputs: int, sizes: Si
     """
     if isinstance(name, nn.Module):
         return name
+    sizes.check()
     if auto_network(name, event) == "conv":
         return ConvEncoder(event, outputs, sizes.channels, sizes.classes, spectral=critic)
     return MLPEncoder(event, outputs, sizes.hidden, sizes.classes, layers=2 if critic else 1, leaky=critic)

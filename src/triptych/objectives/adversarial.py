@@ -115,5 +115,11 @@ def generator_sees_real(loss: Loss) -> bool:
         (False, True)
     """
     fake = torch.linspace(-2, 2, 5)
-    one, other = (loss(real, fake).generator for real in (torch.linspace(-1, 3, 5), torch.linspace(2, -4, 5)))
+    plays = [loss(real, fake) for real in (torch.linspace(-1, 3, 5), torch.linspace(2, -4, 5))]
+    if not all(isinstance(play, Play) and all(side.shape == fake.shape for side in play) for play in plays):
+        given = type(plays[0]).__name__
+        raise ConfigurationError(
+            f"the loss returned a {given}: expected a Play of two tensors, one number an example each"
+        )
+    one, other = (play.generator for play in plays)
     return not torch.equal(one, other)

@@ -56,12 +56,14 @@ class Panel:
         curves: lines of its `metrics.jsonl`, in order.
         run: its run directory.
         findings: what a reader must know of its training: it diverged, it was stopped.
+        diverged: whether its training ended in figures that are not finite: then no verdict names it.
     """
 
     measures: Measures
     curves: Sequence[Record] = ()
     run: str | None = None
     findings: Sequence[str] = field(default=())
+    diverged: bool = False
 
 
 def write_report(
@@ -114,10 +116,10 @@ def _content(
     settings: dict[str, Any],
 ) -> dict[str, Any]:
     """Return all that the report says, as JSON can hold it."""
-    models = [panel.measures for panel in panels]
+    sound = [panel.measures for panel in panels if not panel.diverged]
     return {
         "title": title,
-        "verdicts": [v.to_dict() for v in verdicts(models, real, protocol.held_out_copies)],
+        "verdicts": [v.to_dict() for v in verdicts(sound, real, protocol.held_out_copies)] if sound else [],
         "models": [
             {**panel.measures.to_dict(), "run": panel.run, "findings": list(panel.findings)} for panel in panels
         ],

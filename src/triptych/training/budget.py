@@ -43,7 +43,7 @@ class Budget:
         named = [f"{name}={amount}" for name, amount in given.items() if amount is not None]
         if len(named) != 1:
             raise ConfigurationError(f"a budget is one of steps, epochs, minutes; given: {', '.join(named) or 'none'}")
-        if any(amount is not None and amount <= 0 for amount in given.values()):
+        if any(amount is not None and not 0 < amount < math.inf for amount in given.values()):
             raise ConfigurationError(f"{named[0]}: expected a budget above 0")
         if epochs is not None:
             steps = max(1, math.ceil(epochs * per_epoch / turns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -34,7 +35,8 @@ def write_whole(path: Path, content: bytes) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise CheckpointError(
             f"{path} ({len(content):,} bytes) could not be written: {error.strerror or error}; "
             "make room or choose another place, then go on with --resume"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from torch import Tensor
 from triptych.catalogue import name_of
 from triptych.data.batches import Batch, Batches
 from triptych.data.examples import Examples
-from triptych.errors import Interrupted, NonFiniteError
+from triptych.errors import CheckpointError, Interrupted, NonFiniteError
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Sampler
 from triptych.noise import Noise, mix
@@ -167,11 +168,17 @@ class _Training:
         self.writes = self.path is not None and self.rank == 0
         self.stop = StopRequest()
         self.step, self.seconds, self.stopping = 0, 0.0, False
+        self.drawing, self.sample_seconds = 0.0, 0.0
         self.saved: Path | None = None
         self.validation: Record = {}
         self.pending: list[tuple[int, Seat, list[str], Tensor]] = []
 
     def run(self) -> Run:
+        """Keep the run directory to this process, and train."""
+        with rundir.locked(self.path) if self.writes and self.path else nullcontext():
+            return self.train_in_place()
+
+    def train_in_place(self) -> Run:
         """Claim the run directory, take up what is there, play until the budget is used up, and save."""
         options = self.options
         seconds, notes = 0.0, list[str]()
@@ -182,6 +189,9 @@ class _Training:
         if self.path is not None and options.resume:
             self.step, seconds, pending, notes = self.state.restore(self.path)
             self.saved = checkpoint_path(self.path, self.step) if self.step else None
+            if self.budget.steps is not None and self.step > self.budget.steps:
+                raise CheckpointError(f"{self.path} has done {self.step:,} steps: give a budget of that many or more")
+            notes = notes if self.step else [f"nothing to resume in {self.path}: starting anew"]
             self.pending = [(step, self.seats[i], names, torch.tensor(f)) for step, i, names, f in pending]
         self.metrics = Metrics(self.path if self.writes else None, self.step, options.tensorboard and self.writes)
         self.seconds = self.clock = float(self.fabric.broadcast(seconds))
@@ -219,6 +229,8 @@ class _Training:
 
     def rounds(self) -> None:
         """Play round after round. This is the loop."""
+        if self.step == 0:
+            self.save()
         generator = torch.Generator(self.fabric.device)
         batches = self.batches.since(self.step * self.turns)
         marks = Marks(self.options, self.budget, self.step, self.clock)
@@ -351,11 +363,29 @@ class _Training:
             self.validation = {"held-out/nll": -nats}
 
     def picture(self) -> None:
-        """Draw samples of the model as it is, always from the same seed."""
-        if self.path is not None and self.writes and isinstance(self.model, Sampler):
-            with self.state.averaged():
-                samples = self.model.sample(SAMPLES, seed=self.options.seed)
-            save_grid(samples, self.path / "samples" / f"step-{self.step:09d}.png")
+        """Draw samples of the model as it is, always from the same seed. Ctrl-C need not wait for them.
+
+        Where pictures come by themselves they may take a twentieth of the training time: models that sample
+        slowly show fewer samples, or none.
+        """
+        if self.path is None or not self.writes or not isinstance(self.model, Sampler):
+            return
+        with self.stop.at_once(), self.state.averaged():
+            count = SAMPLES if self.options.sample_every is not None else self.affordable(self.model)
+            if count:
+                started = time.perf_counter()
+                samples = self.model.sample(count, seed=self.options.seed)
+                self.drawing += time.perf_counter() - started
+                save_grid(samples, self.path / "samples" / f"step-{self.step:09d}.png")
+
+    def affordable(self, model: Sampler) -> int:
+        """Return how many samples a picture may show now: 64, 16, 4 or none."""
+        if not self.sample_seconds:
+            started = time.perf_counter()
+            model.sample(1, seed=0)
+            self.sample_seconds = time.perf_counter() - started
+        left = max(2.0, self.seconds / 20) - self.drawing
+        return next((n for n in (SAMPLES, 16, 4) if n * self.sample_seconds <= left), 0)
 
     def save(self) -> None:
         """Write a checkpoint, and the model as it is now; never one of figures that are not finite."""

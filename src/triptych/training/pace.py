@@ -59,11 +59,27 @@ class Marks:
         return True
 
 
+class _Left(BaseException):
+    """Raised where something is left halfway, because the user asked to stop."""
+
+
 class StopRequest:
     """Whether the user has asked to stop, by Ctrl-C or SIGTERM."""
 
     def __init__(self) -> None:
         self.asked = False
+        self.leaves_at_once = False
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, what is going on is left when the user asks; it must be something that can be left."""
+        self.leaves_at_once = True
+        try:
+            yield
+        except _Left:
+            pass
+        finally:
+            self.leaves_at_once = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -76,6 +92,8 @@ class StopRequest:
             if self.asked:
                 raise KeyboardInterrupt
             self.asked = True
+            if self.leaves_at_once:
+                raise _Left
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from triptych.errors import CheckpointError
 from triptych.training.files import write_whole
 
-OWN = ("config.yaml", "metrics.jsonl", "model.json", "model.safetensors", "report.html")
-OWN_FOLDERS = ("checkpoints", "samples", "tensorboard")
-FREE = ("steps", "epochs", "minutes", "log_every", "checkpoint_every", "sample_every", "devices", "accelerator")
+OWN = (
+    "config.yaml",
+    "metrics.jsonl",
+    "model.json",
+    "model.safetensors",
+    "checkpoints/step-*.safetensors",
+    "checkpoints/step-*.seconds",
+    "samples/step-*.png",
+    "tensorboard/events.out.tfevents.*",
+    ".*.partial",
+    "checkpoints/.*.partial",
+)
+"""All that a run writes. Nothing else in its directory is ever removed."""
+BUDGET = ("steps", "epochs", "minutes")
+FREE = (*BUDGET, "log_every", "checkpoint_every", "sample_every", "devices", "accelerator")
 """Training options that may change when a run is resumed: how long, how often to report, and on what."""
+
+
+LOCK = ".lock"
 
 
 def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
@@ -24,7 +39,7 @@ def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
         run: the directory.
         config: the resolved configuration.
         resume: go on with what is there, if it has the same configuration.
-        overwrite: drop the run that is there. Files that are not a run's stay.
+        overwrite: drop the run that is there; what a run did not write stays.
 
     Raises:
         CheckpointError: if it holds another run, or this one without `resume`, or files that are no run.
@@ -32,12 +47,12 @@ def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
     if run.exists() and not run.is_dir():
         raise CheckpointError(f"{run} is a file: expected a directory for the run")
     stored = run / "config.yaml"
-    if overwrite:
-        for name in OWN:
-            (run / name).unlink(missing_ok=True)
-        for name in OWN_FOLDERS:
-            shutil.rmtree(run / name, ignore_errors=True)
-    elif stored.exists():
+    if not stored.exists():
+        if run.exists() and any(entry.name != LOCK for entry in run.iterdir()):
+            raise CheckpointError(f"{run} holds files that are not a run's: choose another directory")
+    elif overwrite:
+        _remove(run)
+    else:
         different = _difference(read_config(stored), config)
         if different:
             raise CheckpointError(
@@ -45,11 +60,50 @@ def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
             )
         if not resume:
             raise CheckpointError(f"{run} already holds this run: --resume to continue it, --overwrite to start anew")
-    elif run.exists() and any(run.iterdir()):
-        raise CheckpointError(f"{run} holds files that are not a run's: choose another directory, or --overwrite")
-    for partial in run.rglob(".*.partial"):
-        partial.unlink()
+        for partial in (*run.glob(".*.partial"), *run.glob("checkpoints/.*.partial")):
+            partial.unlink()
     write_config(stored, config)
+
+
+def _remove(run: Path) -> None:
+    for pattern in OWN:
+        for file in run.glob(pattern):
+            file.unlink()
+    for folder in ("checkpoints", "samples", "tensorboard"):
+        with contextlib.suppress(OSError):  # it is not there, or holds files of the user's own
+            (run / folder).rmdir()
+
+
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep other processes from writing into the same run directory meanwhile.
+
+    Raises:
+        CheckpointError: if one is at it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    if run.exists() and not run.is_dir():
+        raise CheckpointError(f"{run} is a file: expected a directory for the run")
+    if run.exists() and any(run.iterdir()) and not (run / "config.yaml").exists():
+        yield  # `claim` refuses it, and nothing is left in it
+        return
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        file = open(run / LOCK, "w")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise CheckpointError(f"{run} could not be made: {error.strerror}; choose another place") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CheckpointError(
+                f"{run} is being written by another process: wait for it, or choose another"
+            ) from None
+        yield
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
@@ -83,11 +137,17 @@ def _difference(stored: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """Return the first difference between two configurations in words, "" if they train the same model."""
     there, here = _flat(stored), _flat(json.loads(json.dumps(given)))
     for name in here | there:
-        if name == "triptych" or name.removeprefix("training.") in FREE:
+        option = name.removeprefix("training.")
+        if name == "triptych" or (option in FREE and not (option in BUDGET and _follows_budget(there))):
             continue
         if there.get(name) != here.get(name):
             return f"{name}: {there.get(name)} there, {here.get(name)} here"
     return ""
+
+
+def _follows_budget(config: Mapping[str, Any]) -> bool:
+    """Return whether the course of training depends on how long it was meant to be."""
+    return bool(config.get("training.schedule", "constant") != "constant")
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -40,12 +43,18 @@ def launch(options: SimpleNamespace) -> Fabric:
     """Start the processes, and set each one's device and precision."""
     from lightning_fabric import Fabric
 
-    fabric = Fabric(
-        accelerator=options.accelerator,
-        devices=options.devices,
-        strategy="ddp" if options.devices > 1 else "auto",
-        precision=options.precision,
-    )
+    for logger in ("lightning_fabric", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    try:
+        fabric = Fabric(
+            accelerator=options.accelerator,
+            devices=options.devices,
+            strategy="ddp" if options.devices > 1 else "auto",
+            precision=options.precision,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"accelerator={options.accelerator}, devices={options.devices}: {reason}") from error
     fabric.launch()
     return fabric
 
@@ -55,8 +64,14 @@ def check_options(options: SimpleNamespace) -> None:
     check_schedule(options.schedule, options.warmup)
     for name in ("lr", "clip", "log_every", "checkpoint_every", "sample_every", "devices"):
         value = getattr(options, name)
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             raise ConfigurationError(f"{name}={value}: expected a number above 0")
+    if options.batch_size < 1 or options.batch_size % options.devices:
+        raise ConfigurationError(
+            f"batch_size={options.batch_size} cannot be shared by devices={options.devices}: expected a multiple"
+        )
+    if options.accelerator in ("auto", "cpu") and options.devices > (os.cpu_count() or 1) + 8:
+        raise ConfigurationError(f"devices={options.devices}: this machine has {os.cpu_count()} processors")
     if options.ema is not None and not 0 <= options.ema < 1:
         raise ConfigurationError(f"ema={options.ema}: expected a decay from 0 to below 1, such as 0.999")
     if options.precision not in PRECISIONS:
@@ -78,12 +93,16 @@ def usable_examples(model: Model, train: Examples) -> Examples:
     Raises:
         DataError: for examples that are not the model's, or without the labels that it needs.
     """
-    if (train.event.shape, train.event.levels) != (model.event.shape, model.event.levels):
+    if not isinstance(train, Examples):
+        raise DataError(f"a {type(train).__name__} was given: expected Examples, as `load` returns them")
+    if not train.event.same_space(model.event):
         raise DataError(f"the examples are {train.event}, the model takes {model.event}")
     if not model.classes:
         return replace(train, labels=None, classes=())
     if train.labels is None:
-        raise DataError(f"classes={model.classes} was asked for, but the data has no labels: leave classes away")
+        raise DataError(
+            f"classes={model.classes} was asked for, but the data has no labels of two classes or more: leave it out"
+        )
     if int(train.labels.max()) >= model.classes:
         raise DataError(f"the data has a label {int(train.labels.max())}, the model classes={model.classes}")
     return train

@@ -110,7 +110,10 @@ class GAN(Sampler, Decoder):
 
     def judge(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the critic's output for scaled examples, `(B,)`; higher means more real."""
-        return conditioned(self.critic, x, label).float().view(len(x))
+        said = conditioned(self.critic, x, label).float()
+        if said.numel() != len(x):
+            raise ConfigurationError(f"the critic gave {tuple(said.shape[1:])} numbers an example: expected 1")
+        return said.view(len(x))
 
     def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes, and make their examples."""

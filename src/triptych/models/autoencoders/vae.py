@@ -80,7 +80,12 @@ class VAE(Sampler, Bounded, Reconstructor):
 
     def posterior(self, x: Tensor, label: Tensor | None) -> DiagonalNormal:
         """Return q(z | x)."""
-        return DiagonalNormal(*conditioned(self.encoder, self.event.scaled(x), label).float().chunk(2, 1))
+        statistics = conditioned(self.encoder, self.event.scaled(x), label).float()
+        if statistics.shape[1:] != (2 * self.latent,):
+            given = tuple(statistics.shape[1:])
+            raise ConfigurationError(f"the encoder gave {given} numbers an example: expected ({2 * self.latent},)")
+        mean, log_scale = statistics.chunk(2, 1)
+        return DiagonalNormal(mean, log_scale)
 
     def likelihood(self, z: Tensor, label: Tensor | None) -> Law:
         """Return p(x | z)."""

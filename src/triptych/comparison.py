@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,17 @@ import torch
 from triptych.catalogue import CATALOGUE, build, find
 from triptych.data.examples import Examples
 from triptych.data.load import hold_out
-from triptych.errors import ConfigurationError, DataError, NonFiniteError, did_you_mean
+from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
 from triptych.evaluation.measure import Measures, measure, reference
 from triptych.evaluation.protocol import Protocol
+from triptych.event import Event
 from triptych.models.base import Model
+from triptych.models.questions import Sampler
 from triptych.reports import Panel, terminal_table, write_report
 from triptych.training import fit, load
+from triptych.training.checkpoint import read_description
 from triptych.training.logging import Record, read_metrics
+from triptych.training.rundir import read_config
 
 VALIDATED = 0.1
 """Share of the training split on which the best weights are chosen, the same for all."""
@@ -34,6 +39,7 @@ class Trained:
         run: its run directory.
         records: lines of its `metrics.jsonl`.
         findings: what a reader must know of its training.
+        diverged: whether its training ended in figures that are not finite.
     """
 
     name: str
@@ -41,6 +47,12 @@ class Trained:
     run: Path
     records: Sequence[Record]
     findings: tuple[str, ...] = ()
+    diverged: bool = False
+
+    @property
+    def rounds(self) -> int | None:
+        """Rounds that it was trained for, if they were recorded."""
+        return int(self.records[-1]["step"]) if self.records else None
 
     @property
     def seconds(self) -> float | None:
@@ -113,24 +125,51 @@ def compare(
         from rich.console import Console
 
         Console().print(terminal_table([panel.measures for panel in panels], real, protocol))
+        for panel in panels:
+            for finding in panel.findings:
+                print(f"{panel.measures.name}: {finding}")
         print(f"report: {out / 'report.html'}")
     return panels
 
 
-def check_names(models: Sequence[str], train: Examples) -> None:
-    """Raise before any training if a name is unknown or double, or a run is of other data."""
+def check_names(models: Sequence[str], train: Examples, only_runs: bool = False) -> None:
+    """Raise before any training if a name is unknown or double, or a run is of other data or another split.
+
+    Args:
+        models: names of the catalogue, or run directories.
+        train: the training split.
+        only_runs: whether all must be run directories.
+    """
     for name in models:
         if list(models).count(name) > 1:
             raise ConfigurationError(f"{name} was given twice: expected each model once")
-        if name in CATALOGUE:
+        if name in CATALOGUE and not only_runs:
+            if (Path(name) / "model.json").exists():
+                raise ConfigurationError(f"{name} is a model, and a run here: write ./{name} for the run")
             continue
         if not Path(name).is_dir():
-            raise ConfigurationError(
-                f"{name!r} is neither a model nor a run directory; {did_you_mean(name, CATALOGUE)}"
+            hint = did_you_mean(name, CATALOGUE)
+            raise ConfigurationError(f"{name!r} is neither a model nor a run directory; {hint}")
+        _check_data(Path(name), train)
+
+
+def _check_data(run: Path, train: Examples) -> None:
+    """Raise if a run is of other examples, or was trained on another split: it would be tested on what it saw."""
+    event = Event.from_dict(read_description(run)["event"])
+    if not event.same_space(train.event):
+        raise DataError(f"{run} was trained on {event}, the data is {train.event}: choose runs on the same data")
+    if not (run / "config.yaml").exists():
+        return
+    there, here = read_config(run / "config.yaml")["data"], train.source
+    if there.get("spec") != here.get("spec"):
+        return
+    for option in sorted((set(there) | set(here)) - {"validate", "skip_bad"}):
+        if there.get(option) != here.get(option):
+            name = "data_seed" if option == "seed" else option
+            raise DataError(
+                f"{run} was trained on another split of {here['spec']} ({name}: {there.get(option)} there, "
+                f"{here.get(option)} here) and would be tested on what it saw: give --{name.replace('_', '-')} as there"
             )
-        event = load(name).event
-        if event != train.event:
-            raise DataError(f"{name} was trained on {event}, the data is {train.event}: choose runs on the same data")
 
 
 def train_one(
@@ -146,8 +185,10 @@ def train_one(
 ) -> Trained:
     """Train a model of the catalogue in `run`, or go on with what is there."""
     find(name)
+    _check_budget(run, budget, overwrite)
     model = build(name, train.event, seed=seed)
     findings: list[str] = []
+    diverged = False
     try:
         done = fit(
             model,
@@ -160,16 +201,35 @@ def train_one(
             progress=not quiet,
             **budget,
         )
-        findings += done.notes
+        findings += [note for note in done.notes if not note.startswith("nothing to resume")]
     except NonFiniteError as error:
         findings.append(str(error))
-    return Trained(name, model, run, read_metrics(run / "metrics.jsonl"), tuple(findings))
+        diverged = True
+        model = load(run)
+    return Trained(name, model, run, _records(run), tuple(findings), diverged)
+
+
+def _check_budget(run: Path, budget: Mapping[str, Any], overwrite: bool) -> None:
+    """Raise if what is there was trained under another budget: the comparison would not be fair."""
+    if overwrite or not (run / "config.yaml").exists():
+        return
+    there = read_config(run / "config.yaml")["training"]
+    for name in ("minutes", "steps"):
+        if there.get(name) != budget[name]:
+            raise CheckpointError(
+                f"{run} was trained under another budget ({name}: {there.get(name)} there, {budget[name]} here): "
+                "choose another --out, or --overwrite"
+            )
 
 
 def load_run(run: Path) -> Trained:
     """Load a trained model and the records of its training."""
+    return Trained(str(run), load(run), run, _records(run))
+
+
+def _records(run: Path) -> list[Record]:
     metrics = run / "metrics.jsonl"
-    return Trained(str(run), load(run), run, read_metrics(metrics) if metrics.exists() else [])
+    return read_metrics(metrics) if metrics.exists() else []
 
 
 def measure_all(
@@ -181,10 +241,34 @@ def measure_all(
         A panel for each, the same measures of real data, and the protocol.
     """
     name = Path(str(train.source.get("spec", "data"))).stem
-    protocol = Protocol.prepare(train, test, data=name, seed=seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    models = [one.model.to(device) for one in trained]
+    samples = min(affordable_samples(models), len(test), len(train))
+    protocol = Protocol.prepare(train, test, data=name, seed=seed, samples=samples)
     panels = []
-    for one in trained:
-        measures = measure(one.name, one.model.to(device), protocol, training_seconds=one.seconds)
-        panels.append(Panel(measures, one.records, str(one.run), one.findings))
+    for one, model, shown in zip(trained, models, short_names([one.name for one in trained]), strict=True):
+        measures = measure(shown, model, protocol, training_seconds=one.seconds, training_rounds=one.rounds)
+        panels.append(Panel(measures, one.records, str(one.run), one.findings, one.diverged))
     return panels, reference(protocol), protocol
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return the last part of each path where that tells them apart, else all of it.
+
+    >>> short_names(["runs/a/vae", "gan"]), short_names(["runs/a/vae", "runs/b/vae"])
+    (['vae', 'gan'], ['runs/a/vae', 'runs/b/vae'])
+    """
+    last = [Path(name).name for name in names]
+    return [part if last.count(part) == 1 else name for part, name in zip(last, names, strict=True)]
+
+
+def affordable_samples(models: Sequence[Model]) -> int:
+    """Return how many samples of each are compared: what the slowest draws in about a minute, 100 to 1000."""
+    slowest = 0.0
+    for model in models:
+        if isinstance(model, Sampler):
+            model.sample(1, seed=0)
+            started = time.perf_counter()
+            model.sample(4, seed=0)
+            slowest = max(slowest, (time.perf_counter() - started) / 4)
+    return int(min(1000, max(100, 60 / max(slowest, 1e-9))))
