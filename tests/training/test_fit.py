@@ -41,7 +41,7 @@ def test_it_is_the_bare_loop(make, examples):
     """`fit` gives, to the last bit, what the textbook's loop over the same noise gives."""
     from triptych.data import Batches
     from triptych.noise import Noise, mix
-    from triptych.training.fit import NOISE
+    from triptych.training.loop import NOISE
 
     trained, bare = make("gan"), make("gan")
     tp.fit(trained, examples, steps=4, batch_size=32, seed=5, progress=False)

@@ -215,6 +215,7 @@ def test_a_budget_below_what_is_done_is_refused(tmp_path):
     assert call(*train, "--steps", 12)[0] == 0
     code, _, err = call(*train, "--steps", 5, "--resume")
     assert code == 2 and "has done 12 steps" in err
+    assert "steps: 12" in (tmp_path / "run" / "config.yaml").read_text()
     cosine = [*train[:-1], tmp_path / "cosine", "--schedule", "cosine"]
     assert call(*cosine, "--steps", 12)[0] == 0
     code, _, err = call(*cosine, "--steps", 24, "--resume")

@@ -1,6 +1,5 @@
 """What a resumed run must take up again, each in one process: quick, so every kind of state is tried."""
 
-import importlib
 import json
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from torch import nn
 import triptych as tp
 from triptych.errors import CheckpointError
 from triptych.training.files import read_tensors, write_tensors
+from triptych.training.loop import Training
 
 
 def bytes_of(run):
@@ -128,8 +128,7 @@ def test_a_checkpoint_of_figures_that_are_not_finite_is_never_written(tmp_path, 
             terms = super().objective(batch, noise)
             return {**terms, "rate": terms["rate"] * float("nan")} if self.calls == 12 else terms
 
-    loop = importlib.import_module("triptych.training.fit")
-    monkeypatch.setattr(loop._Training, "reads_each_turn", property(lambda self: False))
+    monkeypatch.setattr(Training, "reads_each_turn", property(lambda self: False))
     model = Breaks(examples.event, latent=2, hidden=8, encoder="mlp", decoder="mlp")
     with pytest.raises(tp.UserError, match="at step 12; the last good checkpoint is .*step-000000010"):
         tp.fit(model, examples, steps=60, batch_size=32, checkpoint_every=10, run=tmp_path / "r", progress=False)

@@ -1,6 +1,7 @@
 """Training: the one loop, checkpoints, logs."""
 
 from triptych.training.checkpoint import load, save
-from triptych.training.fit import Run, fit
+from triptych.training.fit import fit
+from triptych.training.loop import Run
 
 __all__ = ["Run", "fit", "load", "save"]

@@ -58,11 +58,19 @@ def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
             raise CheckpointError(
                 f"{run} holds a run of another configuration ({different}): choose another directory, or --overwrite"
             )
+        steps = config["training"]["steps"]
+        if resume and steps is not None and steps < done(run):
+            raise CheckpointError(f"{run} has done {done(run):,} steps: give a budget of that many or more")
         if not resume:
             raise CheckpointError(f"{run} already holds this run: --resume to continue it, --overwrite to start anew")
         for partial in (*run.glob(".*.partial"), *run.glob("checkpoints/.*.partial")):
             partial.unlink()
     write_config(stored, config)
+
+
+def done(run: Path) -> int:
+    """Return the rounds after which the newest checkpoint was written, 0 if there is none."""
+    return max((int(path.stem.removeprefix("step-")) for path in run.glob("checkpoints/step-*.safetensors")), default=0)
 
 
 def _remove(run: Path) -> None:
