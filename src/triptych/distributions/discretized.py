@@ -77,6 +77,12 @@ class Normal(Family):
         return log_high + _log1mexp(torch.where(deep, tail_gap, near_gap).clamp(min=1e-6))
 
 
+def standard_normal(u: Tensor) -> Tensor:
+    """Return the standard normal quantile of uniform numbers, `Φ⁻¹(u)`; single precision ends at ±5.4."""
+    normal: Tensor = torch.special.ndtri(u.clamp(2.0**-25, 1 - 2.0**-24))
+    return normal
+
+
 _FAR = 1e9
 """Beyond this many scales a float's square is near overflow."""
 

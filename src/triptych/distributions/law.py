@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
 from triptych.errors import ConfigurationError
@@ -66,9 +67,37 @@ class Law(ABC):
         """Return log p(x | features) in nats, one number per example: `(B,)`."""
         return -self.nll_map(x).flatten(1).sum(1)
 
+    @classmethod
     @abstractmethod
+    def draws(cls, event: Event) -> int:
+        """Return how many uniform numbers one draw takes at each position."""
+
+    @abstractmethod
+    def at(self, u: Tensor) -> Tensor:
+        """Return the examples `(B, *event.shape)` that uniform numbers stand for.
+
+        Args:
+            u: `(B, draws(event), *event.shape[1:])` in [0, 1); colour by colour, as the features are.
+        """
+
+    @final
     def sample(self, noise: Noise) -> Tensor:
         """Draw examples: `(B, *event.shape)`, of the event's own type."""
+        return self.at(noise.uniform((len(self.features), self.draws(self.event), *self.event.shape[1:])))
+
+    def level_nats(self, x: Tensor, colour: int) -> Tensor:
+        """Return -log p of every level of one colour, given the colours before it in `x`: `(B, L, H, W)` nats."""
+        assert self.event.levels is not None and not self.joint, "a joint law brings its own"
+        nats = [self.nll_map(torch.full_like(x, level))[:, colour] for level in range(self.event.levels)]
+        return torch.stack(nats, 1)
+
+    def tempered(self, temperature: float) -> Law:
+        """Return the law of `p(x)^(1/T)`, normalised, over vectors.
+
+        Raises:
+            ConfigurationError: where a law does not know how.
+        """
+        raise ConfigurationError(f"{type(self).__name__} has no temperature: leave it at 1")
 
     @property
     @abstractmethod

@@ -8,11 +8,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from triptych.distributions.discretized import Logistic, Normal, bin_log_prob, expected_level
+from triptych.distributions.discretized import (
+    Logistic,
+    Normal,
+    bin_log_prob,
+    expected_level,
+    standard_normal,
+)
 from triptych.distributions.law import Law
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.noise import Noise
+
+
+def quantile(probabilities: Tensor, u: Tensor) -> Tensor:
+    """Return the least level whose cumulative probability exceeds `u`: `(B, C, L, …)` and `(B, C, …)` to `(B, C, …)`.
+
+    Example:
+        >>> quantile(torch.tensor([[[0.2, 0.3, 0.5]]]), torch.tensor([[0.4]]))
+        tensor([[1]])
+    """
+    cumulative = probabilities.cumsum(2)
+    u = u.unsqueeze(2) * cumulative[:, :, -1:]
+    return (u >= cumulative).sum(2).clamp_(max=probabilities.shape[2] - 1)
 
 
 class ImageLaw(Law):
@@ -23,6 +40,11 @@ class ImageLaw(Law):
         """Raise `ConfigurationError` unless the event is an image."""
         if not event.is_image:
             raise ConfigurationError(f"{cls.__name__} is a law over images, the data is a {event}: try 'gaussian'")
+
+    @classmethod
+    def draws(cls, event: Event) -> int:
+        """Return one number per sub-pixel."""
+        return event.shape[0]
 
     @property
     def levels(self) -> int:
@@ -58,9 +80,9 @@ class Bernoulli(ImageLaw, name="bernoulli"):
         """Return `(B, C, H, W)` nats, computed from logits (never from probabilities)."""
         return F.binary_cross_entropy_with_logits(self.features, x.to(self.features.dtype), reduction="none")
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw `uint8 (B, C, H, W)` in {0, 1}."""
-        return (noise.uniform(self.features.shape) < self.mean).to(torch.uint8)
+    def at(self, u: Tensor) -> Tensor:
+        """Return `uint8 (B, C, H, W)` in {0, 1}."""
+        return (u < self.mean).to(torch.uint8)
 
     @property
     def mean(self) -> Tensor:
@@ -97,11 +119,9 @@ class Categorical(ImageLaw, name="categorical"):
         nats = F.cross_entropy(logits, x.flatten(0, 1).long(), reduction="none")
         return nats.view(x.shape)
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw `uint8 (B, C, H, W)` by inverting the cumulative distribution."""
-        cumulative = torch.softmax(self.logits, 2).cumsum(2)
-        u = noise.uniform((len(self.features), *self.event.shape)).unsqueeze(2) * cumulative[:, :, -1:]
-        return (u >= cumulative).sum(2).clamp_(max=self.levels - 1).to(torch.uint8)
+    def at(self, u: Tensor) -> Tensor:
+        """Return `uint8 (B, C, H, W)`, the quantile `u` of each sub-pixel."""
+        return quantile(torch.softmax(self.logits, 2), u).to(torch.uint8)
 
     @property
     def mean(self) -> Tensor:
@@ -127,10 +147,10 @@ class DiscretizedGaussian(ImageLaw, name="discretized-gaussian"):
         mean, log_scale = self.by_colour(2)
         return -bin_log_prob(Normal, x, mean, log_scale, self.levels)
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw `uint8 (B, C, H, W)`: a Gaussian draw, rounded to the nearest level."""
+    def at(self, u: Tensor) -> Tensor:
+        """Return `uint8 (B, C, H, W)`: a Gaussian draw, rounded to the nearest level."""
         mean, log_scale = self.by_colour(2)
-        return self.event.restored(mean + Normal.scale(log_scale) * noise.normal(mean.shape))
+        return self.event.restored(mean + Normal.scale(log_scale) * standard_normal(u))
 
     @property
     def mean(self) -> Tensor:
@@ -184,12 +204,15 @@ class DiscretizedLogisticMixture(ImageLaw, name="logistic-mixture"):
             total = total + bin_log_prob(Logistic, value, mean, log_scales[:, :, colour], self.levels)
         return -torch.logsumexp(total, 1)
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw `uint8 (B, C, H, W)`; each colour is rounded before the next is conditioned on it."""
+    @classmethod
+    def draws(cls, event: Event) -> int:
+        """Return one number for the component, and one per colour."""
+        return 1 + event.shape[0]
+
+    def at(self, u: Tensor) -> Tensor:
+        """Return `uint8 (B, C, H, W)`; each colour is rounded before the next is conditioned on it."""
         logits, means, log_scales, coefficients = self._parameters()
-        cumulative = torch.softmax(logits, 1).cumsum(1)
-        u = noise.uniform((len(logits), 1, *logits.shape[2:])) * cumulative[:, -1:]
-        chosen = (u >= cumulative).sum(1, keepdim=True).clamp_(max=self.components - 1).unsqueeze(2)
+        chosen = quantile(torch.softmax(logits, 1).unsqueeze(1), u[:, :1]).unsqueeze(1)
 
         def pick(t: Tensor) -> Tensor:
             return t.gather(1, chosen.expand(-1, 1, *t.shape[2:])).squeeze(1)
@@ -199,11 +222,27 @@ class DiscretizedLogisticMixture(ImageLaw, name="logistic-mixture"):
         before: list[Tensor] = []
         for colour in range(self.event.shape[0]):
             mean = self._shifted(means[:, colour], coefficients, colour, before)
-            u = noise.uniform(mean.shape).clamp_(1e-7, 1 - 1e-7)
-            level = self.event.restored(mean + Logistic.scale(log_scales[:, colour]) * torch.logit(u))
+            standard = torch.logit(u[:, 1 + colour].clamp(1e-7, 1 - 1e-7))
+            level = self.event.restored(mean + Logistic.scale(log_scales[:, colour]) * standard)
             drawn.append(level)
             before.append(self.event.scaled(level))
         return torch.stack(drawn, 1)
+
+    def level_nats(self, x: Tensor, colour: int) -> Tensor:
+        """Return -log p of every level of one colour, given the colours before it in `x`: `(B, L, H, W)` nats."""
+        logits, means, log_scales, coefficients = self._parameters()
+        scaled = self.event.scaled(x).unsqueeze(1)
+        weight = torch.log_softmax(logits, 1)
+        for earlier in range(colour):
+            mean = self._shifted(means[:, :, earlier], coefficients, earlier, list(scaled.unbind(2)[:earlier]))
+            weight = weight + bin_log_prob(
+                Logistic, x[:, earlier].unsqueeze(1), mean, log_scales[:, :, earlier], self.levels
+            )
+        weight = torch.log_softmax(weight, 1).unsqueeze(2)  # (B, K, 1, H, W)
+        mean = self._shifted(means[:, :, colour], coefficients, colour, list(scaled.unbind(2)[:colour]))
+        levels = torch.arange(self.levels, device=x.device).view(1, 1, -1, 1, 1)
+        each = bin_log_prob(Logistic, levels, mean.unsqueeze(2), log_scales[:, :, colour].unsqueeze(2), self.levels)
+        return -torch.logsumexp(weight + each, 1)
 
     @property
     def mean(self) -> Tensor:

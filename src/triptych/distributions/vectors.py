@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from triptych.distributions.discretized import LOG_SCALE_MIN
+from triptych.distributions.discretized import LOG_SCALE_MIN, standard_normal
 from triptych.distributions.law import Law
+from triptych.distributions.pixels import quantile
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.noise import Noise
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -57,11 +57,21 @@ class Gaussian(VectorLaw, name="gaussian"):
         mean, log_scale = self.by_colour(2)
         return self._log_spreads() - _normal_log_density(self.event.scaled(x), mean, log_scale)
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw `float32 (B, D)`."""
+    @classmethod
+    def draws(cls, event: Event) -> int:
+        """Return one number per coordinate."""
+        return event.dims
+
+    def at(self, u: Tensor) -> Tensor:
+        """Return `float32 (B, D)`."""
         mean, log_scale = self.by_colour(2)
-        scale = log_scale.clamp(min=LOG_SCALE_MIN).exp()
-        return self.event.restored(mean + scale * noise.normal(mean.shape))
+        return self.event.restored(mean + log_scale.clamp(min=LOG_SCALE_MIN).exp() * standard_normal(u))
+
+    def tempered(self, temperature: float) -> Gaussian:
+        """Return the Gaussian of `p(x)^(1/T)`: variances times T."""
+        mean, log_scale = self.by_colour(2)
+        wider = log_scale.clamp(min=LOG_SCALE_MIN) + 0.5 * math.log(temperature)
+        return Gaussian(torch.stack([mean, wider], 2).flatten(1), self.event)
 
     @property
     def mean(self) -> Tensor:
@@ -95,15 +105,29 @@ class GaussianMixture(VectorLaw, name="gaussian-mixture"):
         each = _normal_log_density(self.event.scaled(x).unsqueeze(2), means, log_scales)
         return self._log_spreads() - torch.logsumexp(torch.log_softmax(logits, 2) + each, 2)
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw `float32 (B, D)`."""
+    @classmethod
+    def draws(cls, event: Event) -> int:
+        """Return, per coordinate, one number for the component and one for its value."""
+        return 2 * event.dims
+
+    def at(self, u: Tensor) -> Tensor:
+        """Return `float32 (B, D)`."""
         logits, means, log_scales = self._parameters()
-        cumulative = torch.softmax(logits, 2).cumsum(2)
-        u = noise.uniform((*logits.shape[:2], 1)) * cumulative[..., -1:]
-        chosen = (u >= cumulative).sum(2, keepdim=True).clamp_(max=self.components - 1)
+        which, value = u.view(len(u), self.event.dims, 2).unbind(2)
+        chosen = quantile(torch.softmax(logits, 2), which).unsqueeze(2)
         mean, log_scale = means.gather(2, chosen).squeeze(2), log_scales.gather(2, chosen).squeeze(2)
-        scale = log_scale.clamp(min=LOG_SCALE_MIN).exp()
-        return self.event.restored(mean + scale * noise.normal(mean.shape))
+        return self.event.restored(mean + log_scale.clamp(min=LOG_SCALE_MIN).exp() * standard_normal(value))
+
+    def tempered(self, temperature: float) -> GaussianMixture:
+        """Return the mixture of the powers `(π_k N_k)^(1/T)`: weights `π_k^(1/T) σ_k^(1-1/T)`, variances times T.
+
+        The power of a mixture is no mixture; this one is equal to it where the components lie apart.
+        """
+        logits, means, log_scales = self._parameters()
+        log_scales = log_scales.clamp(min=LOG_SCALE_MIN)
+        heights = logits / temperature + (1 - 1 / temperature) * log_scales
+        wider = log_scales + 0.5 * math.log(temperature)
+        return GaussianMixture(torch.stack([heights, means, wider], 2).flatten(1), self.event)
 
     @property
     def mean(self) -> Tensor:
