@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from triptych.networks.passes import CausalLayer, Pass, Value
+from triptych.networks.windows import Window, convolve
+
 
 def causal_mask(outputs: int, inputs: int, height: int, width: int, own: bool, colours: int = 1) -> Tensor:
     """Return the mask `(outputs, inputs, height, width)` of a convolution in raster order.
@@ -29,7 +32,7 @@ def causal_mask(outputs: int, inputs: int, height: int, width: int, own: bool, c
     return mask
 
 
-class MaskedConv2d(nn.Conv2d):
+class MaskedConv2d(nn.Conv2d, CausalLayer):
     """A convolution that keeps raster order and the size of the image.
 
     Args:
@@ -45,6 +48,7 @@ class MaskedConv2d(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel_size: tuple[int, int], own: bool, colours: int = 1) -> None:
         padding = (kernel_size[0] // 2, kernel_size[1] // 2)
         super().__init__(inputs, outputs, kernel_size, padding=padding)
+        self.own = own
         mask = causal_mask(outputs, inputs, *kernel_size, own=own, colours=colours)
         self.register_buffer("mask", mask, persistent=False)
         with torch.no_grad():
@@ -54,6 +58,12 @@ class MaskedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve `(B, inputs, H, W)` to `(B, outputs, H, W)`."""
         return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+    def incremental(self, run: Pass, x: Value) -> Value:
+        """Lay out this layer in a pass."""
+        height, width = self.kernel_size[0] // 2, self.kernel_size[1] // 2
+        weight = self.weight * self.mask
+        return convolve(run, x, Window(weight, self.bias, (-height, height), (-width, width), sees_own=self.own))
 
 
 class CausalConvNet(nn.Module):

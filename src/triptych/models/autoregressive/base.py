@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,21 +18,20 @@ from triptych.event import Event
 from triptych.models.autoregressive.order import Order
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Completer, Density, Filled, SharpSampler
+from triptych.networks.arrays import one_thread_each
 from triptych.noise import Noise
 
 
-class Steps(ABC):
+class Steps(Protocol):
     """One pass over the sites in their order, in which every hidden unit is computed once.
 
     Sites are numbered in the order of the model; before the features of site i are asked for, all sites
     before it have been told.
     """
 
-    @abstractmethod
     def features(self, site: int) -> Tensor:
         """Return the features of a site given all sites before it: `(B, P)`. The tensor may be used again."""
 
-    @abstractmethod
     def tell(self, site: int, value: Tensor) -> None:
         """Take the scaled value of a site, `(B, V)`: V is the number of colours drawn together, else 1."""
 
@@ -139,7 +139,8 @@ class Autoregressive(SharpSampler, Density, Completer):
         told = self.known_sites(known)
         uniform = self.uniform(len(x), noise)
         values = self.order.by_site(self.order.arranged(x), self.law.joint)
-        filled, log_weight = self.walk(self.steps(len(x), label), values, told, uniform, sharpness)
+        with one_thread_each():
+            filled, log_weight = self.walk(self.steps(len(x), label), values, told, uniform, sharpness)
         return Filled(self.order.restored(self.order.from_sites(filled, self.law.joint)), log_weight)
 
     def uniform(self, n: int, noise: Noise) -> Tensor:
@@ -184,7 +185,7 @@ def known_first(told: Tensor) -> bool:
     return not bool((told[1:] & ~told[:-1]).any())
 
 
-class Repeated(Steps):
+class Repeated:
     """The definition of a pass: all features anew for every site. Right for any model, and slow.
 
     Args:

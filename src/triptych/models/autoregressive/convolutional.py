@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from triptych.distributions import Law, resolve_law
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.autoregressive.base import Autoregressive, Repeated, Steps
+from triptych.models.autoregressive.base import Autoregressive, Steps
+from triptych.networks.incremental import incremental_pass
 
 
 class Frame(NamedTuple):
@@ -57,4 +58,6 @@ class Convolutional(Autoregressive):
 
     def steps(self, n: int, label: Tensor | None) -> Steps:
         """Return a pass in which the network's every hidden unit is computed once."""
-        return Repeated(self, n, label)
+        frame = self.frame
+        size = (frame.height, frame.width)
+        return incremental_pass(self.network, n, size, frame.inputs, frame.colours, self.device, label=label)
