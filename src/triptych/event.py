@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -70,7 +71,7 @@ class Event:
     def scaled(self, x: Tensor) -> Tensor:
         """Map examples to the float32 numbers that networks see: images to [-1, 1], vectors standardised."""
         if self.levels is not None:
-            return x.to(torch.float32, copy=True).mul_(2.0 / (self.levels - 1)).sub_(1.0)
+            return torch.add(_low(x.device), x, alpha=2.0 / (self.levels - 1))  # one call: sampling makes many
         return (x.to(torch.float32) - self._units(x, self.centre, 0.0)) / self._units(x, self.spread, 1.0)
 
     def restored(self, y: Tensor) -> Tensor:
@@ -124,3 +125,8 @@ class Event:
         if self.is_image:
             return f"{'×'.join(map(str, self.shape))} image, {self.levels} levels"
         return f"vector of {self.shape[0]}"
+
+
+@cache
+def _low(device: torch.device) -> Tensor:
+    return torch.tensor(-1.0, device=device).view(1)

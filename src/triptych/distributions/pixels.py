@@ -82,7 +82,7 @@ class Bernoulli(ImageLaw, name="bernoulli"):
 
     def at(self, u: Tensor) -> Tensor:
         """Return `uint8 (B, C, H, W)` in {0, 1}."""
-        return (u < self.mean).to(torch.uint8)
+        return (u < self.mean).view(torch.uint8)
 
     @property
     def mean(self) -> Tensor:

@@ -68,11 +68,15 @@ class Arrays:
         """Copy."""
         return partial(np.copyto, target, source) if self.by_numpy else partial(target.copy_, source)
 
-    def constant(self, like: Any, number: float) -> Any:
-        """Return an array of one number in the shape of another: scalars would be converted at every call."""
-        key = (*like.shape, number)
+    def constant(self, like: Any, *numbers: float) -> Any:
+        """Return an array in the shape of another, of one number, or of several in equal parts of its columns.
+
+        Scalars would be converted at every call.
+        """
+        key = (*like.shape, numbers)
         if key not in self._kept:
-            self._kept[key] = self.of(torch.full(tuple(like.shape), number, device=self.device))
+            parts = torch.tensor(numbers, device=self.device).repeat_interleave(like.shape[1] // len(numbers))
+            self._kept[key] = self.of(parts.expand(tuple(like.shape)).contiguous())
         return self._kept[key]
 
     def spare(self, like: Any, name: str) -> Any:
@@ -85,7 +89,12 @@ class Arrays:
     def sigmoid(self, a: Any, out: Any) -> list[Operation]:
         """Write `σ(a) = ½ (1 + tanh ½a)`."""
         half = self.constant(a, 0.5)
-        return [self.multiply(a, half, out), self.tanh(out, out), self.multiply(out, half, out), self.add(out, half, out)]
+        return [
+            self.multiply(a, half, out),
+            self.tanh(out, out),
+            self.multiply(out, half, out),
+            self.add(out, half, out),
+        ]
 
     def elu(self, a: Any, out: Any) -> list[Operation]:
         """Write `max(a, 0) + e^min(a, 0) - 1`; `out` may not be `a`."""
@@ -109,6 +118,6 @@ def one_thread_each() -> Iterator[None]:
 
 @cache
 def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController().select(user_api="blas")

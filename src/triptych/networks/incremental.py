@@ -71,7 +71,8 @@ def traced(network: nn.Module, statics: dict[str, Tensor | None]) -> fx.Graph:
 
 def _follow(run: Pass, network: nn.Module, node: fx.Node, known: dict[fx.Node, Any]) -> Any:
     """Lay out one step of the graph."""
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: known[n])
+    given: Any = fx.node.map_arg((node.args, node.kwargs), lambda n: known[n])
+    args, kwargs = given
     target: Any = network.get_submodule(node.target) if node.op == "call_module" else node.target  # type: ignore[arg-type]
     values = [a for a in _flat(args) if isinstance(a, Value)]
     if not values:
@@ -84,14 +85,21 @@ def _follow(run: Pass, network: nn.Module, node: fx.Node, known: dict[fx.Node, A
         return args[0]
     rule = POINTWISE.get(type(target) if node.op == "call_module" else target)
     if rule is None:
-        raise NotImplementedError(f"{target} in {type(network).__name__} has no incremental form: make it a CausalLayer")
-    numbers = [a for a in _flat(args) if not isinstance(a, (Value, Tensor))]
-    if kwargs or numbers != ([1] if target is torch.cat else []):
+        raise NotImplementedError(
+            f"{target} in {type(network).__name__} has no incremental form: make it a CausalLayer"
+        )
+    settings = [a for a in _flat(args) if not isinstance(a, (Value, Tensor))]
+    settings += [setting for name, setting in kwargs.items() if (name, setting) not in _USUAL]
+    if settings != ([1] if target is torch.cat and "dim" not in kwargs else []):
         raise NotImplementedError(f"{node.format_node()} has no incremental form: its operands must be values")
     operands = [as_value(run, a) for a in _flat(args) if isinstance(a, (Value, Tensor))]
     channels = sum(v.channels for v in operands) if target is torch.cat else max(v.channels for v in operands)
     whole = (lambda *rows: torch.cat(_stretched(rows), 1)) if target is torch.cat else target
     return pointwise(run, operands, channels, whole, rule)
+
+
+_USUAL = {("alpha", 1.0), ("inplace", False), ("dim", 1)}
+"""Settings that `POINTWISE` takes for granted."""
 
 
 def _flat(args: Any) -> list[Any]:
@@ -142,9 +150,7 @@ def pointwise(run: Pass, operands: list[Value], channels: int, whole: Callable[.
             value.keep_row()
 
     def make(row: int, column: int, colour: int) -> list[Operation]:
-        return rule(
-            run.arrays, out.at(column, out.block(colour)), *(v.at(column, v.block(colour)) for v in operands)
-        )
+        return rule(run.arrays, out.at(column, out.blocks[colour]), *(v.at(column, v.blocks[colour]) for v in operands))
 
     run.at_pixel(out, make)
     return out

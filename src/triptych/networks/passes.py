@@ -60,15 +60,15 @@ class Value:
         """STATIC: `(B, C, H, W)`; ROW: its current row, `(B, C, 1, W)`; or what broadcasts to it."""
         self.left = -1
         self.rows = 0
-
-    def block(self, colour: int) -> slice:
-        """Return the channels that belong to a colour."""
-        colours = self.run.colours
-        return slice(-(-colour * self.channels // colours), -(-(colour + 1) * self.channels // colours))
+        bounds = [-(-colour * channels // run.colours) for colour in range(run.colours + 1)]
+        self.blocks = [slice(*ends) for ends in zip(bounds[:-1], bounds[1:], strict=True)]
+        """The channels that belong to each colour."""
 
     def keep_row(self, left: int = 0) -> None:
-        """Ask for the current row by columns, behind `left` columns of zeros. Pixel work that reads STATIC and ROW
-        values asks for it, too."""
+        """Ask for the current row by columns, behind `left` columns of zeros.
+
+        Pixel work that reads a STATIC or ROW value asks for it, too.
+        """
         self.left = max(self.left, left)
 
     def keep_above(self, rows: int) -> None:
@@ -82,27 +82,26 @@ class Value:
         batch, zeros = self.run.batch, self.run.arrays.zeros
         if self.phase < Phase.PIXEL:
             self.columns = zeros(self.width if self.left >= 0 else 0, batch, self.channels)
-        elif self.left >= 0:
-            self.current = zeros(batch, self.left + self.width, self.channels)
+            self.memory = self.columns.transpose(0, 1)
         else:
-            self.scratch = zeros(batch, self.channels)
+            self.current = zeros(batch, self.left + self.width if self.left >= 0 else 1, self.channels)
+            self.memory = self.current[:, max(self.left, 0) :]
         self.past = zeros(batch, self.rows, self.width, self.channels)
+        self.array = self.run.arrays.of(self.memory)
+        self.flat = self.run.arrays.of(self.current.flatten(1)) if self.phase >= Phase.PIXEL else None
 
     def tensor(self, column: int) -> Tensor:
         """Return the memory of one column of the current row, `(B, C)`."""
-        if self.phase < Phase.PIXEL:
-            return self.columns[column]
-        return self.current[:, self.left + column] if self.left >= 0 else self.scratch
+        return self.memory[:, column if self.left >= 0 else 0]
 
     def at(self, column: int, channels: slice = slice(None)) -> Any:
         """Return the array of some channels of one column of the current row."""
-        return self.run.arrays.of(self.tensor(column)[:, channels])
+        return self.array[:, column if self.left >= 0 else 0, channels]
 
     def window(self, start: int, stop: int, own: int = 0) -> Any:
         """Return the array `(B, K)` of columns `start` to `stop`, then the first `own` channels of column `stop`."""
-        flat = self.current.view(len(self.current), -1)
-        first, last = (self.left + start) * self.channels, (self.left + stop) * self.channels + own
-        return self.run.arrays.of(flat[:, first:last])
+        assert self.flat is not None
+        return self.flat[:, (self.left + start) * self.channels : (self.left + stop) * self.channels + own]
 
     def at_row(self, row: int) -> Tensor:
         """Return a STATIC or ROW value's part of an image's row, `(B, C, 1, W)` or what broadcasts to it."""
@@ -118,8 +117,8 @@ class Value:
 
     def end_row(self) -> None:
         """Move the finished row to those above."""
-        if self.rows > 1:
-            self.past[:, :-1] = self.past[:, 1:].clone()
+        for row in range(self.rows - 1):
+            self.past[:, row] = self.past[:, row + 1]
         if self.phase < Phase.PIXEL:
             assert self.map is not None
             self.past[:, -1] = self.map[:, :, 0].transpose(1, 2)
@@ -197,8 +196,8 @@ class Pass:
         self.before = [self._program(row, late=False) for row in range(period)]
         self.after = [self._program(row, late=True) for row in range(period)]
         sites = [(column, colour) for column in range(self.width) for colour in range(self.colours)]
-        self.features_of = [output.tensor(column)[:, output.block(colour)] for column, colour in sites]
-        self.value_of = [self.image.tensor(column)[:, self.image.block(colour)] for column, colour in sites]
+        self.features_of = [output.tensor(column)[:, output.blocks[colour]] for column, colour in sites]
+        self.value_of = [self.image.tensor(column)[:, self.image.blocks[colour]] for column, colour in sites]
         self.reached, self.row = -1, -1
 
     def _program(self, row: int, late: bool) -> list[list[Operation]]:
@@ -257,4 +256,3 @@ class Pass:
         for scale, work in self.row_ends:
             if self.row % scale == 0:
                 work(self.row)
-

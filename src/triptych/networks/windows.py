@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,9 +88,9 @@ def _pixels(run: Pass, x: Value, base: Value, window: Window) -> Value:
     has_own = window.columns[1] >= 0
     matrices, owns, spares = [], [], []
     for colour in range(run.colours):
-        own = x.block(colour).stop if window.sees_own else x.block(colour).start
+        own = x.blocks[colour].stop if window.sees_own else x.blocks[colour].start
         own = own if has_own and (run.colours > 1 or window.sees_own) else 0
-        mine = taps[out.block(colour)]
+        mine = taps[out.blocks[colour]]
         parts = [mine[:, :, :left].permute(2, 1, 0).flatten(0, 1)]
         if own:
             parts.append(mine[:, :own, -window.columns[0]].t())
@@ -97,7 +99,7 @@ def _pixels(run: Pass, x: Value, base: Value, window: Window) -> Value:
         spares.append(run.arrays.of(run.arrays.zeros(run.batch, len(mine))))
 
     def make(row: int, column: int, colour: int) -> list[Operation]:
-        block, arrays = out.block(colour), run.arrays
+        block, arrays = out.blocks[colour], run.arrays
         before, target = base.at(column, block), out.at(column, block)
         if not len(matrices[colour]):
             return [arrays.copy(before, target)]
@@ -110,3 +112,61 @@ def _pixels(run: Pass, x: Value, base: Value, window: Window) -> Value:
 
     run.at_pixel(out, make)
     return out
+
+
+def upsample(run: Pass, x: Value, window: Window) -> Value:
+    """Lay out a transposed convolution of stride 2, two rows of taps from offset 0 on, of a ROW or PIXEL value.
+
+    Raises:
+        NotImplementedError: for other windows.
+    """
+    if window.rows != (0, 1) or (x.phase > Phase.ROW and window.columns != (0, 1)):
+        raise NotImplementedError(
+            f"a transposed convolution over {window.rows}, {window.columns} has no incremental form"
+        )
+    out = run.value(len(window.weight), x.scale // 2, x.phase)
+    if x.phase is Phase.ROW:
+        _upsampled_rows(run, x, out, window)
+    else:
+        _upsampled_pixels(run, x, out, window)
+    return out
+
+
+def _upsampled_rows(run: Pass, x: Value, out: Value, window: Window) -> None:
+    taps = [window.weight[:, :, i : i + 1].detach().transpose(0, 1).contiguous() for i in (0, 1)]
+    first = window.columns[0]
+
+    def work(row: int) -> None:
+        full = F.conv_transpose2d(x.at_row(row), taps[row // out.scale % 2], window.bias, stride=(1, 2))
+        beside = full.shape[3] + first  # how many columns there are right of column 0
+        out.map = full[:, :, :, -first : -first + out.width] if beside >= out.width else None
+        if out.map is None:  # no tap reaches the last column: it is the bias alone
+            assert window.bias is not None
+            rest = window.bias.view(1, -1, 1, 1).expand(len(full), -1, 1, out.width - beside)
+            out.map = torch.cat([full[:, :, :, -first:], rest], 3)
+        out.begin_row(row)
+
+    run.at_row(out.scale, work)
+
+
+def _upsampled_pixels(run: Pass, x: Value, out: Value, window: Window) -> None:
+    x.keep_row()
+    arrays = run.arrays
+    bias = arrays.zeros(len(window.weight)) if window.bias is None else window.bias.detach()
+    weight = window.weight.detach().permute(2, 3, 1, 0)  # (2, 2, inputs, outputs)
+    matrices: dict[tuple[int, int, int], Any] = {}
+    for i, j, colour in product((0, 1), (0, 1), range(run.colours)):
+        own = x.blocks[colour].stop if (i, j) == (0, 0) else x.channels
+        matrices[i, j, colour] = arrays.of(weight[i, j, :own, out.blocks[colour]].contiguous())
+    spares = [arrays.of(arrays.zeros(run.batch, b.stop - b.start)) for b in out.blocks]
+    biases = [arrays.of(bias[b].expand(run.batch, -1).contiguous()) for b in out.blocks]
+
+    def make(row: int, column: int, colour: int) -> list[Operation]:
+        matrix = matrices[row // out.scale % 2, column % 2, colour]
+        seen = x.at(column // 2, slice(0, len(matrix)))
+        return [
+            arrays.matmul(seen, matrix, spares[colour]),
+            arrays.add(spares[colour], biases[colour], out.at(column, out.blocks[colour])),
+        ]
+
+    run.at_pixel(out, make)
