@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from triptych.cli.complete import complete
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
-from triptych.cli.train import train_app
+from triptych.cli.train import recipes, train_app
 from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
 from triptych.errors import Interrupted, UserError
 
@@ -30,8 +31,10 @@ app = typer.Typer(
 )
 app.command()(models)
 app.command()(explain)
+app.command()(recipes)
 app.add_typer(train_app, name="train")
 app.command()(sample)
+app.command()(complete)
 
 
 def _version(asked: bool) -> None:

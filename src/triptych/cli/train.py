@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,7 @@ from triptych.cli.options import (
     parameters_of,
 )
 from triptych.errors import ConfigurationError
+from triptych.recipes import DATA, RECIPES, find_recipe
 
 DEFAULT_MINUTES = 1.0
 _FIT_ALONE = ("progress", "run", "seed")
@@ -40,21 +41,44 @@ Share = Annotated[
 def _replay(
     ctx: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", help="Replay the config.yaml of a run.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Train as a paper did: a name that `triptych recipes` lists.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Of a recipe: where its data are, if not on the Hugging Face hub.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Of a recipe: train so long instead.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Of a recipe: train so many rounds instead.")] = None,
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in the directory.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Drop the run that is in the directory.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of a recipe: seed of all that is random.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
+    of_recipe = {"--data": data, "--minutes": minutes, "--steps": steps, "--seed": seed}
     if ctx.invoked_subcommand is not None:
-        if config is not None:
-            raise ConfigurationError("--config replays a whole run: leave the model's name away")
+        _refuse({"--config": config, "--recipe": recipe}, "trains a whole run: leave the model's name away")
+        _refuse(of_recipe, "belongs to the model: give it after the model's name")
         return
+    if recipe is not None:
+        _refuse({"--config": config}, "says what to train, and so does --recipe: give one of them")
+        keeping = {"resume": resume, "overwrite": overwrite, "seed": seed or 0}
+        train_recipe(recipe, data, {"minutes": minutes, "steps": steps}, out, keeping, quiet)
+        return
+    _refuse(of_recipe, "was given without a model or a --recipe: name what to train")
     if config is None:
         raise ConfigurationError(f"no model was named: triptych train MODEL, one of {', '.join(CATALOGUE)}")
     if out is None:
         raise ConfigurationError("--config replays a run into a new directory: give --out, too")
     replay(config, out, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+def _refuse(flags: Mapping[str, Any], why: str) -> None:
+    """Raise for the first flag that was given."""
+    for flag, value in flags.items():
+        if value is not None:
+            raise ConfigurationError(f"{flag} {why}")
 
 
 def _train_verb(name: str) -> Callable[..., None]:
@@ -113,6 +137,74 @@ def replay(config: Path, out: Path, *, resume: bool, overwrite: bool, quiet: boo
     train, _ = load(data.pop("spec"), progress=not quiet, **data)
     options = {**stored["training"], "resume": resume, "overwrite": overwrite}
     _run(stored["model"], stored["arguments"], train, share, options, out, quiet)
+
+
+def train_recipe(
+    name: str,
+    spec: str | None,
+    budget: dict[str, Any],
+    out: Path | None,
+    keeping: dict[str, Any],
+    quiet: bool,
+) -> None:
+    """Train a model as a paper did, and say what it published.
+
+    Args:
+        name: of the recipe.
+        spec: where the data are; None for the hub.
+        budget: `minutes` or `steps` in place of the recipe's own budget, None where not given.
+        out: run directory; None for `runs/NAME`.
+        keeping: `resume`, `overwrite` and `seed`.
+        quiet: print nothing.
+
+    Raises:
+        ConfigurationError: for an unknown recipe, or two budgets.
+    """
+    from triptych.data import load
+
+    recipe = find_recipe(name)
+    options = dict(recipe.training)
+    given = {amount: value for amount, value in budget.items() if value is not None}
+    own = {amount: options.pop(amount) for amount in ("epochs", "minutes", "steps") if amount in options}
+    told = [f"{name}: {recipe.model} on {recipe.data}, published {recipe.published}", f"note: {recipe.note}"]
+    if given:
+        told.append(f"budget: {_named(given)}, in place of the recipe's {_named(own)}")
+    if not quiet:
+        typer.echo("\n".join(told))
+    train, _ = load(spec or DATA[recipe.data], progress=not quiet, **recipe.data_options)
+    out = out or Path("runs") / name
+    _run(recipe.model, dict(recipe.arguments), train, recipe.validate, options | (given or own) | keeping, out, quiet)
+    if not quiet:
+        typer.echo(f"published: {recipe.published}; {recipe.protocol}")
+        typer.echo(f"reached:   see triptych evaluate {out}")
+
+
+def _named(budget: Mapping[Any, Any]) -> str:
+    return ", ".join(f"{value:g} {amount}" for amount, value in budget.items())
+
+
+def recipes(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List the recipes: published results, and where they are from."""
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps({name: asdict(recipe) for name, recipe in RECIPES.items()}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in ("recipe", "model", "published", "reference"):
+        table.add_column(column, overflow="fold", no_wrap=column != "reference")
+    for name, recipe in RECIPES.items():
+        table.add_row(name, recipe.model, f"{recipe.figure:.2f} {recipe.unit}", recipe.reference)
+    Console().print(table)
+    print("\nTo train one: triptych train --recipe NAME --data WHERE-IT-IS.")
 
 
 def _run(

@@ -21,6 +21,12 @@ def sample(
         "samples.png"
     ),
     label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Of models that draw part by part: below 1 sharper, above flatter.")
+    ] = 1.0,
+    top_p: Annotated[
+        float, typer.Option("--top-p", help="Of the same: keep the most probable levels with this share together.")
+    ] = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -32,7 +38,7 @@ def sample(
 
     check_free(out, overwrite)
     model = load(run)
-    write_examples(model.sample(n, label=label, seed=seed), out)
+    write_examples(model.sample(n, label=label, seed=seed, temperature=temperature, top_p=top_p), out)
     if not quiet:
         typer.echo(f"{n} samples of {run} (seed {seed}) are in {out}")
 
@@ -67,18 +73,32 @@ def _data_of(given: dict[str, Any]) -> Any:
     """Return the data that was named, or else what the first run was trained on."""
     if given["data"] is not None:
         return load_data(given["data"], given)
-    from triptych.data import load
-    from triptych.training.rundir import read_config
-
     for option in data_parameters():
         if given[option.name] != option.default:
             flag = option.name.replace("_", "-")
             raise ConfigurationError(f"--{flag} was given without --data: name the data that it is about")
-    stored = dict(read_config(Path(given["runs"][0]) / "config.yaml").get("data", {}))
+    return data_of_run(Path(given["runs"][0]), given["quiet"], "--data")
+
+
+def data_of_run(run: Path, quiet: bool, instead: str) -> Any:
+    """Return the training and the test examples that a run was trained on.
+
+    Args:
+        run: the run directory.
+        quiet: show no progress of decoding.
+        instead: the option that the error recommends.
+
+    Raises:
+        ConfigurationError: for a run that does not say.
+    """
+    from triptych.data import load
+    from triptych.training.rundir import read_config
+
+    stored = dict(read_config(run / "config.yaml").get("data", {}))
     stored.pop("validate", None)
     if "spec" not in stored:
-        raise ConfigurationError(f"{given['runs'][0]} does not say what it was trained on: give --data")
-    return load(stored.pop("spec"), progress=not given["quiet"], **stored)
+        raise ConfigurationError(f"{run} does not say what it was trained on: give {instead}")
+    return load(stored.pop("spec"), progress=not quiet, **stored)
 
 
 def _compare(given: dict[str, Any]) -> None:
