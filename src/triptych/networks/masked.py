@@ -62,8 +62,8 @@ class MaskedConv2d(nn.Conv2d, CausalLayer):
     def incremental(self, run: Pass, x: Value) -> Value:
         """Lay out this layer in a pass."""
         height, width = self.kernel_size[0] // 2, self.kernel_size[1] // 2
-        weight = self.weight * self.mask
-        return convolve(run, x, Window(weight, self.bias, (-height, height), (-width, width), sees_own=self.own))
+        weight = self.weight[:, :, : height + 1] * self.mask[:, :, : height + 1]  # the rows below are masked
+        return convolve(run, x, Window(weight, self.bias, (-height, 0), (-width, width), sees_own=self.own))
 
 
 class CausalConvNet(nn.Module):

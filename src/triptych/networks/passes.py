@@ -210,7 +210,7 @@ class Pass:
                     active = row % value.scale == 0 and column % value.scale == 0
                     if active and (value.phase is Phase.LATE) == late:
                         program[-1] += make(row, column // value.scale, colour)
-        return program
+        return [self.arrays.fused(operations) for operations in program]
 
     # -- the sites
 
