@@ -41,6 +41,12 @@ class Entry:
 
 
 CATALOGUE: dict[str, Entry] = {
+    "bayesian-network": Entry(
+        "autoregressive",
+        "autoregressive.bayesnet:BayesianNetwork",
+        "Pearl 1988",
+        "conditional probability tables along a given graph, fitted by counting: exact answers to any query",
+    ),
     "pixelcnn": Entry(
         "autoregressive",
         "autoregressive.pixelcnn:PixelCNN",

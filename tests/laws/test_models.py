@@ -13,6 +13,8 @@ EVENTS = {
     "colour": Event((3, 9, 8), 256),
     "vector": Event((3,), centre=(1.0, 0.0, -5.0), spread=(2.0, 1.0, 10.0)),
 }
+REFUSED = {("bayesian-network", "colour"), ("bayesian-network", "vector")}
+"""Tables over 256 levels are too large, and there are none over real numbers."""
 SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 4}
 
 
@@ -26,6 +28,10 @@ def small(name: str, event: Event, **arguments):
 @pytest.mark.parametrize("kind", EVENTS)
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_model_obeys_the_laws(name, kind, classes):
+    if (name, kind) in REFUSED:
+        with pytest.raises(ConfigurationError):
+            small(name, EVENTS[kind], classes=classes)
+        return
     checked = check_model(small(name, EVENTS[kind], classes=classes))
     assert set(list(LAWS)[:7]) <= set(checked)
 

@@ -1,0 +1,40 @@
+"""Laws that are true of every model. Run them on a model of your own: `triptych.testing.check_model(model)`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+from triptych.models.base import Model
+from triptych.testing.autoregressive import AUTOREGRESSIVE
+from triptych.testing.general import GENERAL
+from triptych.testing.parts import examples_of
+
+__all__ = ["LAWS", "check_model", "examples_of"]
+
+LAWS: dict[str, Callable[[Model], bool]] = {**GENERAL, **AUTOREGRESSIVE}
+"""Each law by name; it returns False where it does not apply to the model."""
+
+
+def check_model(model: Model) -> list[str]:
+    """Check every law that applies to a model; raise `AssertionError` at the first that is broken.
+
+    The model itself is not changed: the laws are tried on copies, and on small siblings built from the same
+    arguments for events that can be enumerated.
+
+    Args:
+        model: any model, trained or not.
+
+    Returns:
+        The names of the laws that were checked.
+
+    Example:
+        >>> import triptych as tp
+        >>> check_model(tp.VAE(tp.Event((1, 2, 2), 2), latent=2, hidden=16))[:2]
+        ['players share out the parameters', 'each turn moves its own player']
+    """
+    checked = []
+    for name, law in LAWS.items():
+        if law(copy.deepcopy(model)):
+            checked.append(name)
+    return checked

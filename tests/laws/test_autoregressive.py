@@ -1,0 +1,203 @@
+"""The laws of autoregressive models: they pass over what there is, and catch models that are broken on purpose."""
+
+import pytest
+import torch
+
+import triptych as tp
+from triptych.catalogue import CATALOGUE
+from triptych.errors import ConfigurationError
+from triptych.event import Event
+from triptych.models.autoregressive.base import Autoregressive, Repeated, Steps
+from triptych.models.autoregressive.bayesnet import BayesianNetwork
+from triptych.models.autoregressive.pixelcnn import PixelCNN
+from triptych.models.questions import Filled
+from triptych.testing.autoregressive import AUTOREGRESSIVE
+from triptych.testing.parts import all_images, random_examples, taught
+
+SMALL = {"channels": 12, "layers": 2, "hidden": 32}
+CAUSAL, PASS, COMPLETION = AUTOREGRESSIVE
+
+
+def pixelcnn(event=None, kind=PixelCNN, **arguments):
+    torch.manual_seed(0)
+    return kind(event or Event((1, 3, 3), 2), **{"channels": 12, "layers": 2, "kernel_size": 3, **arguments})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"ordering": "reverse"},
+        {"pixels": "logistic-mixture"},
+        {"pixels": "categorical", "classes": 3},
+        {"event": Event((3, 2, 2), 5), "pixels": "logistic-mixture", "classes": 2},
+        {"event": Event((3, 2, 2), 5), "ordering": "reverse"},
+        {"event": Event((4,)), "ordering": [2, 0, 3, 1], "pixels": "gaussian"},
+    ],
+    ids=str,
+)
+def test_laws_hold_for_orders_joint_laws_and_labels(arguments):
+    for name, law in AUTOREGRESSIVE.items():
+        applies = law(pixelcnn(**arguments))
+        assert applies == (name != COMPLETION or arguments.get("pixels") != "gaussian"), name
+
+
+@pytest.mark.parametrize("name", [n for n, entry in CATALOGUE.items() if issubclass(entry.model, Autoregressive)])
+def test_probabilities_of_all_3x3_images_of_3_levels_sum_to_one(name):
+    accepted = CATALOGUE[name].model.__init__.__code__.co_varnames
+    event = Event((1, 3, 3), 3)
+    model = tp.build(name, event, **{key: size for key, size in SMALL.items() if key in accepted})
+    taught(model, random_examples(event, 64), 3)
+    assert float(model.log_prob(all_images(event)).double().exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+class SeesItself(PixelCNN):
+    """Its first mask is that of the later layers."""
+
+    def __init__(self, *given, **arguments):
+        super().__init__(*given, **arguments)
+        first = self.network.first
+        first.mask[:, :, first.mask.shape[2] // 2, first.mask.shape[3] // 2] = 1
+
+
+class SeesTheNext(PixelCNN):
+    """Its first mask is shifted by one column."""
+
+    def __init__(self, *given, **arguments):
+        super().__init__(*given, **arguments)
+        self.network.first.mask.copy_(self.network.first.mask.roll(1, 3))
+
+
+class SeesTheLast(PixelCNN):
+    """Every site has a hint of the last one."""
+
+    def features(self, x, label):
+        return super().features(x, label) + 0.01 * x.flatten(1)[:, -1].view(-1, *[1] * (x.dim() - 1))
+
+
+class LooksUpTheNext(BayesianNetwork):
+    """Its features have no gradient, and see the next site."""
+
+    def features(self, x, label):
+        return super().features(x.flatten(2).roll(-1, 2).view(x.shape), label)
+
+
+class TestCausality:
+    @pytest.mark.parametrize("kind", [SeesItself, SeesTheNext, SeesTheLast])
+    @pytest.mark.parametrize("event", [Event((1, 3, 3), 2), Event((3, 2, 2), 2), Event((4,)), Event((1, 16, 16), 2)])
+    def test_a_broken_mask_is_caught(self, kind, event):
+        with pytest.raises(AssertionError, match="sees site"):
+            AUTOREGRESSIVE[CAUSAL](pixelcnn(event, kind))
+
+    def test_without_gradients_too(self):
+        with pytest.raises(AssertionError, match="sees site"):
+            AUTOREGRESSIVE[CAUSAL](LooksUpTheNext(Event((1, 3, 3), 2), parents="chain"))
+
+    def test_the_jacobian_names_the_sites(self):
+        from triptych.testing.autoregressive import _triangular_jacobian
+
+        with pytest.raises(AssertionError, match="site 0 sees site 8"):
+            _triangular_jacobian(pixelcnn(kind=SeesTheLast).eval())
+        _triangular_jacobian(pixelcnn().eval())
+
+
+class Wrong(Steps):
+    """A naive pass with something wrong."""
+
+    def __init__(self, model, n, label):
+        self.naive = Repeated(model, n, label)
+
+    def features(self, site):
+        return self.naive.features(site)
+
+    def tell(self, site, value):
+        self.naive.tell(site, value)
+
+
+class Stale(Wrong):
+    def tell(self, site, value):
+        if site != 1:
+            self.naive.tell(site, value)
+
+
+class Late(Wrong):
+    """Takes the site before last only when features are asked for: right while every site is drawn."""
+
+    def __init__(self, model, n, label):
+        super().__init__(model, n, label)
+        self.last = None
+
+    def features(self, site):
+        if self.last is not None:
+            self.naive.tell(*self.last)
+        return self.naive.features(site)
+
+    def tell(self, site, value):
+        self.last = site, value
+
+
+class Unlabelled(Wrong):
+    def __init__(self, model, n, label):
+        super().__init__(model, n, None if label is None else torch.zeros_like(label))
+
+
+def with_steps(steps):
+    class Mutant(PixelCNN):
+        def steps(self, n, label):
+            return steps(self, n, label)
+
+    return Mutant
+
+
+class TestPasses:
+    def test_the_naive_pass_is_right(self):
+        assert AUTOREGRESSIVE[PASS](pixelcnn(kind=with_steps(Wrong), classes=2))
+
+    @pytest.mark.parametrize("steps", [Stale, Late, Unlabelled])
+    def test_a_stale_cache_is_caught(self, steps):
+        with pytest.raises(AssertionError, match="pass"):
+            AUTOREGRESSIVE[PASS](pixelcnn(kind=with_steps(steps), classes=2))
+
+    def test_features_a_little_off_are_caught(self):
+        class Off(Wrong):
+            def features(self, site):
+                return super().features(site) + 3e-4 * (site == 7)
+
+        with pytest.raises(AssertionError, match="features of site 7"):
+            AUTOREGRESSIVE[PASS](pixelcnn(kind=with_steps(Off)))
+
+
+class Overconfident(PixelCNN):
+    """Says that every completion is exact."""
+
+    def completes_exactly(self, known):
+        return True
+
+
+class Unweighed(PixelCNN):
+    """All its proposals have one weight."""
+
+    def fill(self, *given):
+        return Filled(super().fill(*given).x, torch.zeros(len(given[0])))
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(("kind", "says"), [(Overconfident, "do not follow"), (Unweighed, "total variation")])
+    def test_wrong_completions_are_caught(self, kind, says):
+        assert AUTOREGRESSIVE[COMPLETION](pixelcnn())
+        with pytest.raises(AssertionError, match=says):
+            AUTOREGRESSIVE[COMPLETION](pixelcnn(kind=kind))
+
+    def test_a_completion_that_forgets_what_is_known_is_caught(self):
+        class Forgets(PixelCNN):
+            def walk(self, steps, values, told, uniform, sharpness):
+                drawn, log_weight = super().walk(steps, values, torch.zeros_like(told), uniform, sharpness)
+                return torch.where(told[None, :, None], values, drawn), log_weight
+
+        with pytest.raises(AssertionError, match="do not follow"):
+            AUTOREGRESSIVE[COMPLETION](pixelcnn(kind=Forgets))
+
+
+def test_other_models_are_left_alone():
+    with pytest.raises(ConfigurationError):
+        BayesianNetwork(Event((3,)))
+    assert not any(law(tp.VAE(Event((1, 2, 2), 2), latent=2, hidden=8)) for law in AUTOREGRESSIVE.values())
