@@ -211,11 +211,13 @@ def _tested(run: Path, model: Model, count: int, quiet: bool) -> Examples:
 
 def _labels(model: Model, given: Examples, label: int | None, n: int) -> Any:
     """Return the label of each completion, or None for an unconditional model."""
-    if label is not None or not model.classes:
+    if label is not None or not model.conditional:
         return label
+    if given.labels is None and model.embedding:
+        raise ConfigurationError("a model of vectors needs one with each image: complete with label=... from Python")
     if given.labels is None:
         raise ConfigurationError(f"a model of {model.classes} classes needs to know what an image is: give --label")
-    return given.labels.repeat_interleave(n)
+    return given.labels.repeat_interleave(n, 0)
 
 
 def _write(given: Examples, known: Tensor, done: Examples, n: int, out: Path) -> None:
@@ -233,7 +235,7 @@ def _write(given: Examples, known: Tensor, done: Examples, n: int, out: Path) ->
         "known": known.expand(given.event.shape).numpy(),
     }
     if done.labels is not None:
-        arrays["y"] = done.labels.view(len(given), n).numpy()
+        arrays["y"] = done.labels.view(len(given), n, *done.labels.shape[1:]).numpy()
     np.savez_compressed(out, **arrays)
 
 

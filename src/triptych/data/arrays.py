@@ -31,7 +31,7 @@ def load_npz(path: Path, levels: int | None = None) -> Source:
 
     Args:
         path: a file with `data`, `x`, `images` or `X`, and perhaps `labels` or `y`; or with `x_train` and
-            `x_test`, and perhaps `y_train` and `y_test`.
+            `x_test`, and perhaps `y_train` and `y_test`. Labels `(N, E)` of floats are vectors to condition on.
         levels: see `images`.
 
     Raises:
@@ -64,7 +64,8 @@ def _given_splits(path: Path, file: Any, names: tuple[str, ...], levels: int | N
     shapes = [part.shape[1:] for part in parts]
     if shapes[0] != shapes[1]:
         raise DataError(f"{path}: an example of {x} has shape {shapes[0]}, one of {x_test} {shapes[1]}")
-    owners = [_member(path, file, name).reshape(-1) for name in (y, y_test) if name in file.files]
+    owners = [_member(path, file, name) for name in (y, y_test) if name in file.files]
+    owners = [owner if _is_vectors(owner) else owner.reshape(-1) for owner in owners]
     labels = np.concatenate(owners) if len(owners) == 2 else None
     return _source(path, np.concatenate(parts), labels, levels, len(parts[0]))
 
@@ -200,9 +201,11 @@ def _source(path: Path, values: Array, labels: Array | None, levels: int | None,
 
 
 def _coded(path: Path, labels: Array, count: int) -> tuple[torch.Tensor | None, tuple[str, ...]]:
-    """Return labels of any whole numbers or names as indices into their sorted names."""
+    """Return labels of any whole numbers or names as indices into their sorted names; float vectors as they are."""
     import numpy as np
 
+    if _is_vectors(labels) and len(labels) == count:
+        return torch.from_numpy(labels.astype(np.float32)), ()
     labels = labels.reshape(-1)
     if len(labels) != count:
         raise DataError(f"{path} has {count:,} examples and {len(labels):,} labels: expected one each")
@@ -214,6 +217,10 @@ def _coded(path: Path, labels: Array, count: int) -> tuple[torch.Tensor | None, 
     if len(names) < 2:
         return None, ()
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, names))
+
+
+def _is_vectors(labels: Array) -> bool:
+    return labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind == "f"
 
 
 def _opened(path: Path) -> Any:

@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
     Args:
         x: `(B, *event.shape)` examples, uint8 for images and float32 for vectors.
-        label: `int64 (B,)`, or None where the examples have no labels.
+        label: `int64 (B,)` or float `(B, E)`; None where the examples have no labels.
     """
 
     x: Tensor

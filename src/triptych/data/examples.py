@@ -21,7 +21,7 @@ class Examples:
         data: `uint8 (N, C, H, W)` with values below `event.levels`, or `float32 (N, D)`. May be a
             memory-mapped tensor larger than memory.
         event: what one example is.
-        labels: `int64 (N,)`, or None.
+        labels: `int64 (N,)`, or None; or float vectors `(N, E)`, for models that are conditioned on them.
         classes: the name of each label; empty where there are no labels.
         intensities: for data binarised anew every epoch, `uint8 (N, C, H, W)` of 256 (or the source's)
             levels; `data` is then one fixed draw from it. None otherwise.

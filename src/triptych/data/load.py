@@ -151,7 +151,7 @@ def require_classes(examples: Examples, what: str) -> None:
     Example:
         >>> require_classes(load("digits")[0], "a class-conditional model")
     """
-    if examples.labels is None or bool((examples.labels == examples.labels[0]).all()):
+    if examples.labels is None or examples.labels.dim() > 1 or bool((examples.labels == examples.labels[0]).all()):
         raise DataError(
             f"one class only: {what} needs labels of two classes or more; "
             f"put the images of each class into a subfolder, or give a set with labels"
@@ -243,7 +243,7 @@ def _split(source: Source, test_fraction: float, seed: int, spec: str) -> Source
     if source.given is not None:
         return source
     order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, _SPLIT)))
-    if source.labels is not None:
+    if source.labels is not None and source.labels.dim() == 1:
         # NumPy's sort: torch's takes a tenth of a second to start its threads on a busy machine.
         order = order[torch.from_numpy(source.labels[order].numpy().argsort(kind="stable"))]
     # Every (total/held_out)-th of the shuffled classes laid end to end: a fair share of each of them.

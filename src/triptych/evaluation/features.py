@@ -126,7 +126,7 @@ def resolve_extractor(
     if given not in ("auto", "pixels", "labels-net"):
         names = ["auto", "pixels", "labels-net"]
         raise ConfigurationError(f"no feature extractor {given!r}; {did_you_mean(given, names)}")
-    labelled = train.labels is not None and len(torch.unique(train.labels)) >= 2
+    labelled = train.labels is not None and train.labels.dim() == 1 and len(torch.unique(train.labels)) >= 2
     if given == "pixels" or (given == "auto" and not labelled):
         return pixels(train.event)
     if not labelled:

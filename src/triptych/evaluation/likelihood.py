@@ -58,7 +58,7 @@ def log_likelihood(model: Model, test: Examples, *, samples: int = IMPORTANCE_SA
         ('=', 'exact@test-8', 'bits/dim')
     """
     kind = likelihood_kind(model)
-    given = "|label" if model.classes else ""
+    given = "|label" if model.conditional else ""
     name = "exact" if kind == "exact" else f"iwae-{samples}"
     protocol = f"{name}@test-{len(test)}{given}"
     try:

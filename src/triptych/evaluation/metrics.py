@@ -68,7 +68,7 @@ class Subject:
         seed = self.protocol.seed
         if self.given is None:
             return subset(self.protocol.train, self.protocol.samples, mix(seed, 7))
-        labels = self.protocol.real.labels if self.model.classes else None
+        labels = self.protocol.real.labels if self.model.conditional else None
         drawn: Examples = self.model.sample(self.protocol.samples, label=labels, seed=mix(seed, 5))
         return drawn
 

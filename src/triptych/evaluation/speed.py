@@ -40,7 +40,7 @@ def sampling_speed(
         >>> speed.unit, speed.value > 0
         ('examples/s', True)
     """
-    model.sample(2, seed=mix(seed, 0))
+    model.sample(2, label=model.any_label, seed=mix(seed, 0))
     probe = min(4, batch)
     each = _timed(model, probe, mix(seed, 1)) / probe
     count = batch if each * batch <= seconds else max(probe, int(seconds / 2 / each))
@@ -61,7 +61,7 @@ def sampling_speed(
 def _timed(model: Sampler, n: int, seed: int, calls: int = 1) -> float:
     start = time.perf_counter()
     for _ in range(calls):
-        model.sample(n, seed=seed)  # ends on the host, so a device has finished too
+        model.sample(n, label=model.any_label, seed=seed)  # ends on the host, so a device has finished too
     return time.perf_counter() - start
 
 

@@ -77,6 +77,7 @@ class Model(nn.Module, ABC):
     Args:
         event: what one example is.
         classes: number of labels that the model is conditioned on; 0 for none.
+        embedding: length of the vectors that it is conditioned on instead of labels; 0 for none.
     """
 
     arguments: dict[str, Any]
@@ -90,14 +91,29 @@ class Model(nn.Module, ABC):
             model.__dict__["arguments"] = {k: v for k, v in bound.arguments.items() if k != "event"}
         return model
 
-    def __init__(self, event: Event, classes: int = 0) -> None:
+    def __init__(self, event: Event, classes: int = 0, embedding: int = 0) -> None:
         super().__init__()
         if not isinstance(event, Event):
             raise ConfigurationError(f"{event!r} was given: expected an Event, such as train.event")
         if classes < 0:
             raise ConfigurationError(f"classes={classes}: expected the number of labels, or 0 for none")
+        if embedding < 0 or (classes and embedding):
+            raise ConfigurationError(
+                f"classes={classes}, embedding={embedding}: expected labels, vectors of a length, or neither"
+            )
         self.event = event
         self.classes = classes
+        self.embedding = embedding
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the model takes a label, or a vector, with each example."""
+        return bool(self.classes or self.embedding)
+
+    @property
+    def any_label(self) -> Tensor | None:
+        """What to sample with where it does not matter: None draws labels, a model of vectors takes zeros."""
+        return torch.zeros(self.embedding) if self.embedding else None
 
     @property
     @abstractmethod
@@ -124,14 +140,17 @@ class Model(nn.Module, ABC):
         """Return `n` labels on the model's device, None for an unconditional model.
 
         Args:
-            label: one for all, one each, or None: then drawn uniformly from `noise`.
+            label: one for all, one each, or None: then drawn uniformly from `noise`. Vectors, `(E,)` or `(n, E)`,
+                must be given.
             n: how many.
             noise: where missing labels are drawn from; None if they must be given.
 
         Raises:
             ConfigurationError: for a label given to an unconditional model, or out of range.
-            DataError: for missing labels, or not one each.
+            DataError: for missing labels or vectors, or not one each.
         """
+        if self.embedding:
+            return self._vectors(label, n)
         if not self.classes:
             if label is not None:
                 raise ConfigurationError(
@@ -150,6 +169,18 @@ class Model(nn.Module, ABC):
             outside = int(labels.min()) if int(labels.min()) < 0 else int(labels.max())
             raise ConfigurationError(f"label {outside} is out of range: this model's are 0 to {self.classes - 1}")
         return labels
+
+    def _vectors(self, given: int | Sequence[int] | Tensor | None, n: int) -> Tensor:
+        expected = f"expected {self.embedding} numbers for all, or ({n}, {self.embedding}): one vector each"
+        if given is None:
+            raise DataError(f"a model of embedding={self.embedding} was given no vectors as labels: {expected}")
+        vectors = torch.as_tensor(given, dtype=torch.float32, device=self.device)
+        vectors = vectors.expand(n, -1) if vectors.dim() == 1 else vectors
+        if vectors.shape != (n, self.embedding):
+            raise DataError(f"vectors of shape {tuple(torch.as_tensor(given).shape)} were given as labels: {expected}")
+        if not torch.isfinite(vectors).all():
+            raise DataError("a vector given as label is not finite: expected real numbers")
+        return vectors
 
     def __getattr__(self, name: str) -> Any:
         """Explain a query that this model does not answer; find parameters and modules as torch does."""

@@ -24,6 +24,7 @@ BATCH = 256
 """How many examples are computed at a time in answering a query."""
 
 Label = int | Sequence[int] | Tensor | None
+"""One for all, or one each; of a model of vectors `(E,)` or `(N, E)`."""
 Seed = int | torch.Generator | None
 
 
@@ -47,7 +48,7 @@ class Question(Model):
     def _given(self, x: Examples | Tensor, label: Label) -> tuple[Tensor, Tensor | None]:
         """Check examples against the event; return them, and their labels if the model is conditional."""
         if isinstance(x, Examples):
-            if label is None and self.classes:
+            if label is None and self.conditional:
                 label = x.labels
             x = x.data
         x = torch.as_tensor(x)
@@ -73,7 +74,8 @@ class Sampler(Question):
 
         Args:
             n: how many.
-            label: of a conditional model: one for all, or one each; None draws labels uniformly.
+            label: of a conditional model: one for all, or one each; None draws labels uniformly. A model of
+                vectors takes `(E,)` or `(n, E)` numbers.
             seed: a number or a `torch.Generator`; None for a fresh one. The same seed gives the same bytes.
             temperature: of models that draw part by part: each part from `p^(1/T)`; below 1 sharper.
             top_p: of the same: keep the most probable levels that have this share together.

@@ -40,7 +40,8 @@ def incremental_pass(
         NotImplementedError: for a network with a step that has no incremental form.
     """
     run = Pass(batch, size, inputs, colours, device)
-    given = iter([run.image, *(statics[name] for name in list(inspect.signature(network.forward).parameters)[1:])])
+    statics = {name: statics.get(name) for name in list(inspect.signature(network.forward).parameters)[1:]}
+    given = iter([run.image, *statics.values()])
     known: dict[fx.Node, Any] = {}
     for node in traced(network, statics).nodes:
         if node.op == "placeholder":

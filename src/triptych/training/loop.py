@@ -284,7 +284,10 @@ class Training:
             count = SAMPLES if self.options.sample_every is not None else self.affordable(self.model)
             if count:
                 started = time.perf_counter()
-                samples = self.model.sample(count, seed=self.options.seed)
+                label = None  # drawn, but for a model of vectors, which are the data's
+                if self.model.embedding and self.train.labels is not None:
+                    label = self.train.labels[torch.arange(count) % len(self.train)]
+                samples = self.model.sample(count, label=label, seed=self.options.seed)
                 self.drawing += time.perf_counter() - started
                 save_grid(samples, self.path / "samples" / f"step-{self.step:09d}.png")
 
@@ -292,7 +295,7 @@ class Training:
         """Return how many samples a picture may show now: 64, 16, 4 or none."""
         if not self.sample_seconds:
             started = time.perf_counter()
-            model.sample(1, seed=0)
+            model.sample(1, label=model.any_label, seed=0)
             self.sample_seconds = time.perf_counter() - started
         left = max(2.0, self.seconds / 20) - self.drawing
         return next((n for n in (SAMPLES, 16, 4) if n * self.sample_seconds <= left), 0)

@@ -97,12 +97,20 @@ def usable_examples(model: Model, train: Examples) -> Examples:
         raise DataError(f"a {type(train).__name__} was given: expected Examples, as `load` returns them")
     if not train.event.same_space(model.event):
         raise DataError(f"the examples are {train.event}, the model takes {model.event}")
-    if not model.classes:
+    if not model.conditional:
         return replace(train, labels=None, classes=())
+    if model.embedding:
+        shape = None if train.labels is None else tuple(train.labels.shape[1:])
+        if shape != (model.embedding,):
+            held = "none" if shape is None else f"labels of shape {shape} each"
+            raise DataError(f"embedding={model.embedding} asks for a vector with each example, the data has {held}")
+        return train
     if train.labels is None:
         raise DataError(
             f"classes={model.classes} was asked for, but the data has no labels of two classes or more: leave it out"
         )
+    if train.labels.dim() > 1:
+        raise DataError(f"the data is labelled by vectors: give embedding={train.labels.shape[1]} instead of classes")
     if int(train.labels.max()) >= model.classes:
         raise DataError(f"the data has a label {int(train.labels.max())}, the model classes={model.classes}")
     return train

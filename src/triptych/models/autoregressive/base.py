@@ -48,12 +48,18 @@ class Autoregressive(SharpSampler, Density, Completer):
         law: law of a site given those before it.
         ordering: "raster", "reverse", "random" or a permutation of the pixels (or coordinates).
         classes: number of labels to condition on; 0 for none.
+        embedding: length of the vectors to condition on instead; 0 for none.
     """
 
     def __init__(
-        self, event: Event, law: type[Law], ordering: str | Sequence[int] = "raster", classes: int = 0
+        self,
+        event: Event,
+        law: type[Law],
+        ordering: str | Sequence[int] = "raster",
+        classes: int = 0,
+        embedding: int = 0,
     ) -> None:
-        super().__init__(event, classes)
+        super().__init__(event, classes, embedding)
         self.law = law
         self.order = Order(event, ordering)
         self.site = self.order.site(law.joint)

@@ -37,12 +37,20 @@ class Convolutional(Autoregressive):
         pixels: law of a pixel given those before it: a name, "auto", or a `Law` class.
         ordering: "raster" or "reverse"; for vectors also "random" or a permutation.
         classes: number of labels to condition on; 0 for none.
+        embedding: length of the vectors to condition on instead; 0 for none.
     """
 
     network: nn.Module
 
-    def __init__(self, event: Event, pixels: str | type[Law], ordering: str | Sequence[int], classes: int) -> None:
-        super().__init__(event, resolve_law(pixels, event, vectors="gaussian-mixture"), ordering, classes)
+    def __init__(
+        self,
+        event: Event,
+        pixels: str | type[Law],
+        ordering: str | Sequence[int],
+        classes: int,
+        embedding: int = 0,
+    ) -> None:
+        super().__init__(event, resolve_law(pixels, event, vectors="gaussian-mixture"), ordering, classes, embedding)
         if event.is_image and not self.order.keeps_neighbours:
             raise ConfigurationError(
                 "a convolution needs neighbours to stay neighbours: for images the ordering is raster or reverse"
