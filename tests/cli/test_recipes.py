@@ -1,0 +1,133 @@
+"""Published results, and `triptych train --recipe`."""
+
+import dataclasses
+import inspect
+import json
+
+import numpy as np
+import pytest
+
+import triptych.recipes
+from tests.program import call
+from triptych.catalogue import CATALOGUE, find
+from triptych.data import load
+from triptych.models.questions import Density
+from triptych.recipes import DATA, RECIPES
+from triptych.training import fit
+from triptych.training.rundir import read_config
+
+SMALL = {"channels": 6, "hidden": 12, "layers": 2, "kernel_size": 3, "blocks": 1, "scales": 1, "masks": 2}
+"""In place of the published sizes."""
+
+
+def well(*arguments):
+    code, out, err = call(*arguments)
+    assert code == 0, err
+    return out
+
+
+def refused(*arguments):
+    code, out, err = call(*arguments)
+    assert code == 2, (code, out, err)
+    lines = err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), err
+    return lines[0]
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """Pictures of 8×8 in colours and 256 levels, in the place of CIFAR-10."""
+    generator = np.random.default_rng(0)
+    low = generator.integers(0, 200, (80, 3, 1, 1))
+    images = (low + generator.integers(0, 56, (80, 3, 8, 8))).astype(np.uint8)
+    np.savez(tmp_path / "colours.npz", x=images)
+    return tmp_path / "colours.npz"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_gives_options_that_there_are(name):
+    recipe = RECIPES[name]
+    accepted = list(inspect.signature(find(recipe.model).model).parameters)[1:]
+    assert set(recipe.arguments) <= set(accepted)
+    assert set(recipe.training) <= set(inspect.signature(fit).parameters)
+    assert set(recipe.data_options) <= set(inspect.signature(load).parameters)
+    assert len({"steps", "epochs", "minutes"} & set(recipe.training)) == 1
+    assert recipe.data in DATA and recipe.unit in ("nats", "bits/dim") and 0 < recipe.validate < 1
+    assert name == f"{name.removesuffix('-' + recipe.data)}-{recipe.data}"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_trains_in_small(tmp_path, monkeypatch, colours, name):
+    recipe = RECIPES[name]
+    arguments = {key: SMALL.get(key, value) for key, value in recipe.arguments.items()}
+    training = {**recipe.training, "batch_size": 8}
+    small = dataclasses.replace(recipe, arguments=arguments, training=training, validate=0.2)
+    monkeypatch.setitem(triptych.recipes.RECIPES, name, small)
+    data = "digits" if recipe.data == "mnist" else colours
+    out = well("train", "--recipe", name, "--data", data, "--steps", 2, "--out", tmp_path / "run")
+    assert f"{recipe.figure:.2f} {recipe.unit}" in out and recipe.reference in out and recipe.note in out
+    assert "budget: 2 steps, in place of the recipe's" in out and "reached:   see triptych evaluate" in out
+    config = read_config(tmp_path / "run" / "config.yaml")
+    assert config["model"] == recipe.model and config["data"]["validate"] == 0.2
+    assert config["training"]["lr"] == recipe.training["lr"] and config["training"]["epochs"] is None
+    assert config["data"].get("binarize") == recipe.data_options.get("binarize")
+    assert all(config["arguments"][key] == value for key, value in arguments.items())
+
+
+def test_the_recipes_are_those_of_the_papers():
+    """The figures as the papers print them, written down a second time."""
+    published = {
+        "fvsbn-mnist": 97.45, "nade-mnist": 88.33, "made-mnist": 86.64, "pixelcnn-mnist": 81.30,
+        "row-lstm-mnist": 80.54, "diagonal-bilstm-mnist": 79.20, "pixelcnn-cifar10": 3.14, "row-lstm-cifar10": 3.07,
+        "diagonal-bilstm-cifar10": 3.00, "gated-pixelcnn-cifar10": 3.03, "pixelcnn++-cifar10": 2.92,
+    }  # fmt: skip
+    assert {name: recipe.figure for name, recipe in RECIPES.items()} == published
+
+
+def test_recipes_are_listed_with_what_was_published():
+    out = well("recipes")
+    assert "pixelcnn-mnist" in out and "81.30 nats" in out and "Salimans" in out
+    listed = json.loads(well("recipes", "--json"))
+    assert listed["diagonal-bilstm-mnist"]["arguments"] == {"channels": 16, "layers": 7}
+
+
+def test_the_recipes_own_budget_is_kept_if_no_other_is_given(tmp_path, monkeypatch):
+    tiny = dataclasses.replace(
+        RECIPES["pixelcnn-mnist"],
+        arguments={"channels": 4, "layers": 1},
+        training={"epochs": 1, "batch_size": 500, "lr": 1e-3},
+    )
+    monkeypatch.setitem(triptych.recipes.RECIPES, "pixelcnn-mnist", tiny)
+    out = well("train", "--recipe", "pixelcnn-mnist", "--data", "digits", "--out", tmp_path / "run")
+    assert "budget:" not in out
+    train = ["train", "--recipe", "pixelcnn-mnist", "--data", "digits", "--out", tmp_path / "run"]
+    assert "already holds this run" in refused(*train, "--quiet")
+    assert well(*train, "--overwrite", "--quiet", "--seed", 2) == ""
+    assert read_config(tmp_path / "run" / "config.yaml")["training"]["seed"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--recipe", "pixelcn-mnist"], "no recipe 'pixelcn-mnist'; did you mean pixelcnn-mnist"),
+        (["--recipe", "pixelcnn-mnist", "--config", "x.yaml"], "--config says what to train, and so does --recipe"),
+        (["--recipe", "pixelcnn-mnist", "vae", "--data", "digits"], "--recipe trains a whole run"),
+        (["--data", "digits"], "--data was given without a model or a --recipe"),
+        (["--steps", 3, "vae", "--data", "digits"], "--steps belongs to the model"),
+        (["--recipe", "pixelcnn-mnist", "--data", "digitz", "--quiet"], "did you mean digits?"),
+        (
+            ["--recipe", "pixelcnn-mnist", "--data", "digits", "--steps", 1, "--minutes", 1, "--quiet"],
+            "a budget is one of steps, epochs, minutes",
+        ),
+    ],
+)
+def test_a_users_error_is_one_line(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused("train", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_model_of_a_recipe_is_autoregressive_and_exact():
+    models = {recipe.model for recipe in RECIPES.values()}
+    assert {CATALOGUE[model].family for model in models} == {"autoregressive"}
+    assert all(issubclass(CATALOGUE[model].model, Density) for model in models)
