@@ -159,11 +159,10 @@ def _completion_is_exact(model: Model) -> bool:
     # Sites that agree but for one in eight: what comes later says much of what came before.
     agree = torch.arange(64).remainder(2).view(64, 1, 1, 1).expand(64, *TINY.shape)
     flips = random_examples(Event(TINY.shape, 8), 64) == 0
-    small = _as_autoregressive(taught(small, (agree ^ flips).to(torch.uint8), 60, faster=10))
+    small = _as_autoregressive(taught(small, (agree ^ flips).to(torch.uint8), 40, faster=10))
     first, last = torch.tensor([True, True, False, False]), torch.tensor([False, False, False, True])
     assert _completion_of(small, first), "what is known comes first in the order, and completion is not exact"
-    for sites in (last, ~first):
-        _completion_of(small, sites)
+    _completion_of(small, last)
     return True
 
 
