@@ -182,11 +182,12 @@ def train_one(
     seed: int,
     overwrite: bool,
     quiet: bool,
+    arguments: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a model of the catalogue in `run`, or go on with what is there."""
     find(name)
     _check_budget(run, budget, overwrite)
-    model = build(name, train.event, seed=seed)
+    model = build(name, train.event, seed=seed, **(arguments or {}))
     findings: list[str] = []
     diverged = False
     try:

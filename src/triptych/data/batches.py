@@ -23,10 +23,12 @@ class Batch(NamedTuple):
     Args:
         x: `(B, *event.shape)` examples, uint8 for images and float32 for vectors.
         label: `int64 (B,)` or float `(B, E)`; None where the examples have no labels.
+        epoch: how many times all examples had been drawn before it.
     """
 
     x: Tensor
     label: Tensor | None
+    epoch: int = 0
 
 
 class Batches:
@@ -103,9 +105,7 @@ class Batches:
         if start < 0:
             raise ConfigurationError(f"batches are numbered from 0, not {start}")
         gathered = self._gathered(start) if self.examples.resident else self._streamed(start)
-        if self.examples.intensities is None:
-            return gathered
-        return (Batch(self._bernoulli(batch.x, start + i), batch.label) for i, batch in enumerate(gathered))
+        return self._numbered(gathered, start)
 
     def rows(self, start: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
         """Yield which examples each batch from number `start` on is made of (this process's share).
@@ -123,6 +123,11 @@ class Batches:
                 begin = k * self.size + self.rank * share
                 yield order[begin : begin + share]
             epoch, first = epoch + 1, 0
+
+    def _numbered(self, batches: Iterator[Batch], start: int) -> Iterator[Batch]:
+        for k, (x, label, _) in enumerate(batches, start):
+            drawn = x if self.examples.intensities is None else self._bernoulli(x, k)
+            yield Batch(drawn, label, k // self.per_epoch)
 
     def _gathered(self, start: int) -> Iterator[Batch]:
         for index in self.rows(start, self.device):
@@ -143,7 +148,7 @@ class Batches:
             multiprocessing_context="fork" if workers else None,
             pin_memory=self.device.type == "cuda",
         )
-        for x, label in loader:
+        for x, label, _ in loader:
             moved = None if label is None else label.to(self.device, non_blocking=True)
             yield Batch(x.to(self.device, non_blocking=True), moved)
 

@@ -33,10 +33,10 @@ CELLS = 1 << 21
 class BayesianNetwork(Autoregressive):
     """Conditional probability tables along a given graph, `p(x) = ∏_i p(x_i | parents(i))`, fitted by counting.
 
-    Each pass over the training data adds its counts to the tables: after one pass (`--epochs 1`) they are the
+    The first pass over the training data (`--epochs 1`) adds its counts to the tables, which then are the
     Laplace-smoothed estimate on the minibatches seen (the last incomplete one is dropped; `counted` counts every
-    example). Further passes leave the frequencies as they are and weaken the prior: after E of them it is that of
-    `prior / E`. Reference: Pearl 1988, *Probabilistic Reasoning in Intelligent Systems*, §3.3.
+    example). Further passes change nothing. Reference: Pearl 1988, *Probabilistic Reasoning in Intelligent
+    Systems*, §3.3.
 
     What depends on what is known is drawn exactly where it falls into groups that can be enumerated
     (`completes_exactly`), so completions are exact for "none", and for a "chain" with short gaps.
@@ -146,6 +146,7 @@ class BayesianNetwork(Autoregressive):
         with torch.no_grad():
             nats = -self.log_density(batch.x, batch.label)
         cells = self.cells(batch.x, batch.label)
+        cells = cells if batch.epoch == 0 else cells[:0]  # what was counted once is not counted again
         counted: Tensor = Tally.apply(nats, self.tables.counts, self.tables, cells)  # type: ignore[no-untyped-call]
         return {"nll": counted}
 
