@@ -145,7 +145,7 @@ def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int
 
     from triptych.data.decode import decode_image
     from triptych.data.examples import Examples
-    from triptych.data.load import _binarised
+    from triptych.data.load import binarised
     from triptych.data.source import Source
     from triptych.training.rundir import read_config
 
@@ -163,7 +163,7 @@ def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int
     config = run / "config.yaml"
     how = read_config(config).get("data", {}).get("binarize") if config.exists() else None
     if how is not None:
-        x = _binarised(Source(x, 256, given=len(x)), how, seed, "the images")[0].data
+        x = binarised(Source(x, 256, given=len(x)), how, seed, "the images")[0].data
         return Examples(x, event)
     return Examples(torch.cat([_levelled(x[i : i + 1], event, fit, file) for i, file in enumerate(files)]), event)
 

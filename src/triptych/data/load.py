@@ -85,7 +85,7 @@ def load(
         raise DataError(f"{spec} holds no example: expected two or more")
     source = adapted(source, image_size, colours, levels, spec)
     source = _split(source, test_fraction, seed, spec)
-    train, test = _examples(source) if binarize is None else _binarised(source, binarize, seed, spec)
+    train, test = _examples(source) if binarize is None else binarised(source, binarize, seed, spec)
     return replace(train, source=given), replace(test, source=given)
 
 
@@ -273,7 +273,7 @@ def _examples(source: Source, intensities: Source | None = None) -> tuple[Exampl
     return parts[0], parts[1]
 
 
-def _binarised(source: Source, how: str, seed: int, spec: str) -> tuple[Examples, Examples]:
+def binarised(source: Source, how: str, seed: int, spec: str) -> tuple[Examples, Examples]:
     if source.levels is None:
         raise DataError(f"{spec} holds vectors, which cannot be binarised: leave out --binarize")
     top = source.levels - 1
