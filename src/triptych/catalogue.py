@@ -53,6 +53,27 @@ CATALOGUE: dict[str, Entry] = {
         "van den Oord et al. 2016",
         "masked convolutions over the chain rule: exact likelihood, sampled pixel by pixel",
     ),
+    "row-lstm": Entry(
+        "autoregressive",
+        "autoregressive.pixelrnn:PixelRNN",
+        "van den Oord et al. 2016",
+        "an LSTM from row to row, over a triangle of the pixels above: exact likelihood",
+        {"layer": "row"},
+    ),
+    "diagonal-lstm": Entry(
+        "autoregressive",
+        "autoregressive.pixelrnn:PixelRNN",
+        "van den Oord et al. 2016",
+        "an LSTM along the diagonals, over all pixels to the upper left: exact likelihood",
+        {"layer": "diagonal"},
+    ),
+    "diagonal-bilstm": Entry(
+        "autoregressive",
+        "autoregressive.pixelrnn:PixelRNN",
+        "van den Oord et al. 2016",
+        "LSTMs along both diagonals, over every pixel before: exact likelihood, slower to train than pixelcnn",
+        {"layer": "diagonal-bi"},
+    ),
     "vae": Entry(
         "variational",
         "autoencoders.vae:VAE",
@@ -119,7 +140,8 @@ def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
 def name_of(model: Model) -> str:
     """Return the catalogue's name for a model's class, or the class's own name for a user's model."""
     where = f"{type(model).__module__}:{type(model).__qualname__}"
-    for name, entry in CATALOGUE.items():
-        if where == f"triptych.models.{entry.where}":
+    named = [name for name, entry in CATALOGUE.items() if where == f"triptych.models.{entry.where}"]
+    for name in named:  # a class may go by several names, that differ in its arguments
+        if all(model.arguments.get(key) == given for key, given in CATALOGUE[name].arguments.items()):
             return name
-    return type(model).__qualname__
+    return named[0] if named else type(model).__qualname__
