@@ -69,7 +69,7 @@ class MaskedConv2d(nn.Conv2d, CausalLayer):
 class CausalConvNet(nn.Module):
     """A stack of masked convolutions with residual connections, `(B, C, H, W) -> (B, outputs, H, W)`.
 
-    The first layer has mask A, the others mask B. A pixel's label, if there is one, shifts every layer.
+    The first layer has mask A, the others mask B. A label, or a map of conditions, shifts every layer.
 
     Args:
         inputs: input channels C.
@@ -79,6 +79,7 @@ class CausalConvNet(nn.Module):
         kernel_size: height and width of their kernels.
         colours: into how many ordered colours the channels are divided.
         classes: number of labels that it is conditioned on; 0 for none.
+        condition: channels of a map that it is conditioned on; 0 for none.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class CausalConvNet(nn.Module):
         kernel_size: tuple[int, int],
         colours: int = 1,
         classes: int = 0,
+        condition: int = 0,
     ) -> None:
         super().__init__()
         self.first = MaskedConv2d(inputs, channels, kernel_size, own=False, colours=colours)
@@ -97,6 +99,7 @@ class CausalConvNet(nn.Module):
             MaskedConv2d(channels, channels, kernel_size, own=True, colours=colours) for _ in range(layers - 1)
         )
         self.shifts = nn.ModuleList(nn.Embedding(classes, channels) for _ in range(layers if classes else 0))
+        self.projections = nn.ModuleList(nn.Conv2d(condition, channels, 1) for _ in range(layers if condition else 0))
         self.head = nn.Sequential(
             nn.ReLU(),
             MaskedConv2d(channels, channels, (1, 1), own=True, colours=colours),
@@ -104,15 +107,24 @@ class CausalConvNet(nn.Module):
             MaskedConv2d(channels, outputs, (1, 1), own=True, colours=colours),
         )
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map scaled images to features, in which position i sees only what comes before i."""
-        shifts = [shift(label)[:, :, None, None] for shift in self.shifts] if label is not None else []
-        h = self.first(x)
+    def forward(self, x: Tensor, label: Tensor | None = None, condition: Tensor | None = None) -> Tensor:
+        """Map scaled images to features, in which position i sees only what comes before i.
+
+        Args:
+            x: `(B, C, H, W)`.
+            label: `(B,)`; None without.
+            condition: `(B, K, H, W)`, seen at every position; None without.
+        """
+        h = self._shifted(self.first(x), 0, label, condition)
         for layer, conv in enumerate(self.hidden):
-            if shifts:
-                h = h + shifts[layer]
             h = h + conv(torch.relu(h))
-        if shifts:
-            h = h + shifts[-1]
+            h = self._shifted(h, layer + 1, label, condition)
         out: Tensor = self.head(h)
         return out
+
+    def _shifted(self, h: Tensor, layer: int, label: Tensor | None, condition: Tensor | None) -> Tensor:
+        if label is not None and len(self.shifts):
+            h = h + self.shifts[layer](label)[:, :, None, None]
+        if condition is not None:
+            h = h + self.projections[layer](condition)
+        return h
