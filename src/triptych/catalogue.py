@@ -53,6 +53,24 @@ CATALOGUE: dict[str, Entry] = {
         "van den Oord et al. 2016",
         "masked convolutions over the chain rule: exact likelihood, sampled pixel by pixel",
     ),
+    "gated-pixelcnn": Entry(
+        "autoregressive",
+        "autoregressive.gated:GatedPixelCNN",
+        "van den Oord et al. 2016b",
+        "gated convolutions in two stacks, no blind spot: exact likelihood; conditioned on labels or vectors",
+    ),
+    "pixelcnn++": Entry(
+        "autoregressive",
+        "autoregressive.pixelcnnpp:PixelCNNPlusPlus",
+        "Salimans et al. 2017",
+        "residual streams at several resolutions with short-cuts and dropout: exact likelihood",
+    ),
+    "multiscale-pixelcnn": Entry(
+        "autoregressive",
+        "autoregressive.multiscale:MultiScalePixelCNN",
+        "van den Oord et al. 2016",
+        "a small image first, then the pixels between given all of it: one exact likelihood",
+    ),
     "row-lstm": Entry(
         "autoregressive",
         "autoregressive.pixelrnn:PixelRNN",

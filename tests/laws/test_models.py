@@ -13,8 +13,13 @@ EVENTS = {
     "colour": Event((3, 9, 8), 256),
     "vector": Event((3,), centre=(1.0, 0.0, -5.0), spread=(2.0, 1.0, 10.0)),
 }
-REFUSED = {("bayesian-network", "colour"), ("bayesian-network", "vector")}
-"""Tables over 256 levels are too large, and there are none over real numbers."""
+REFUSED = {
+    ("bayesian-network", "colour"),
+    ("bayesian-network", "vector"),
+    ("pixelcnn++", "vector"),
+    ("multiscale-pixelcnn", "vector"),
+}
+"""Tables over 256 levels are too large, and there are none over real numbers; resolutions are those of images."""
 SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 4}
 
 

@@ -43,8 +43,8 @@ class GatedPixelCNN(Convolutional):
     def __init__(
         self,
         event: Event,
-        channels: int = 64,
-        layers: int = 7,
+        channels: int = 32,
+        layers: int = 5,
         kernel_size: int = 5,
         pixels: str | type[Law] = "auto",
         ordering: str | Sequence[int] = "raster",
