@@ -102,7 +102,7 @@ def usable_examples(model: Model, train: Examples) -> Examples:
     if model.embedding:
         shape = None if train.labels is None else tuple(train.labels.shape[1:])
         if shape != (model.embedding,):
-            held = "none" if shape is None else f"labels of shape {shape} each"
+            held = "none" if shape is None else "class labels" if shape == () else f"vectors of {shape[0]}"
             raise DataError(f"embedding={model.embedding} asks for a vector with each example, the data has {held}")
         return train
     if train.labels is None:

@@ -83,6 +83,6 @@ def resolutions(side: int) -> int:
     """Return how often a side can be halved with `SMALLEST` pixels left, and once more for the side itself.
 
     >>> [resolutions(side) for side in (2, 8, 16, 28, 32)]
-    [1, 2, 3, 3, 4]
+    [1, 2, 3, 4, 4]
     """
     return 1 if side < 2 * SMALLEST - 1 else 1 + resolutions(-(-side // 2))
