@@ -47,6 +47,24 @@ CATALOGUE: dict[str, Entry] = {
         "Pearl 1988",
         "conditional probability tables along a given graph, fitted by counting: exact answers to any query",
     ),
+    "fvbn": Entry(
+        "autoregressive",
+        "autoregressive.fvbn:FVBN",
+        "Frey 1998",
+        "each site linear in all before it: exact likelihood, the least of the family",
+    ),
+    "nade": Entry(
+        "autoregressive",
+        "autoregressive.nade:NADE",
+        "Larochelle & Murray 2011",
+        "hidden units that all sites share: exact likelihood, any law and order",
+    ),
+    "made": Entry(
+        "autoregressive",
+        "autoregressive.made:MADE",
+        "Germain et al. 2015",
+        "a masked autoencoder, alone or as an ensemble of masks and orders: exact likelihood",
+    ),
     "pixelcnn": Entry(
         "autoregressive",
         "autoregressive.pixelcnn:PixelCNN",
