@@ -113,28 +113,31 @@ def median_ratio(above: list[float], below: list[float]) -> float:
 
 
 MEMORY = """
-import resource, sys, torch, triptych as tp
+import re, sys, torch, triptych as tp
 sys.path.insert(0, {here!r})
 from autoregressive import CASES
-case, batch, what = CASES[{name!r}], {batch}, sys.argv[1]
+def resident(what):
+    return int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+torch.set_num_threads(1)
+case = CASES[{name!r}]
 model = tp.build(case.name, case.event, **case.arguments).eval()
-x = torch.randint(case.event.levels, (batch, *case.event.shape), dtype=torch.uint8)
-model.log_prob(x[:1]); model.sample(1, seed=0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+x = torch.randint(case.event.levels, ({batch}, *case.event.shape), dtype=torch.uint8)
+model.log_prob(x[:1]), model.sample(1, seed=0)
+open("/proc/self/clear_refs", "w").write("5")  # the peak starts anew
+before = resident("VmRSS")
 with torch.no_grad():
-    model.features(case.event.scaled(x), None) if what == "forward" else model.sample(batch, seed=0)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    model.features(case.event.scaled(x), None) if sys.argv[1] == "forward" else model.sample({batch}, seed=0)
+print(resident("VmHWM") - before)
 """
 
 
 def memory(name: str, batch: int) -> dict[str, float]:
-    """Return by how much one forward, and the sampling of a batch, raise the peak memory of a fresh process, in MB."""
-    here = str(Path(__file__).parent)
-    script = MEMORY.format(here=here, name=name, batch=batch)
-    peaks = {
-        what: int(subprocess.check_output([sys.executable, "-c", script, what])) / 1024 for what in ("forward", "sample")
-    }
-    return {"forward, MB": peaks["forward"], "sampling, MB": peaks["sample"]}
+    """Return by how much one forward, and the sampling of a batch, raise the peak memory of a fresh process (Linux)."""
+    script = MEMORY.format(here=str(Path(__file__).parent), name=name, batch=batch)
+    forward, sampling = (
+        float(subprocess.check_output([sys.executable, "-c", script, what])) for what in ("forward", "sampling")
+    )
+    return {"forward, MB": forward, "sampling, MB": sampling}
 
 
 def main() -> None:

@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     from triptych.event import Event as Event
     from triptych.models.adversarial.gan import GAN as GAN
     from triptych.models.autoencoders.vae import VAE as VAE
+    from triptych.models.autoregressive.bayesnet import BayesianNetwork as BayesianNetwork
+    from triptych.models.autoregressive.fvbn import FVBN as FVBN
+    from triptych.models.autoregressive.gated import GatedPixelCNN as GatedPixelCNN
+    from triptych.models.autoregressive.made import MADE as MADE
+    from triptych.models.autoregressive.multiscale import MultiScalePixelCNN as MultiScalePixelCNN
+    from triptych.models.autoregressive.nade import NADE as NADE
     from triptych.models.autoregressive.pixelcnn import PixelCNN as PixelCNN
+    from triptych.models.autoregressive.pixelcnnpp import PixelCNNPlusPlus as PixelCNNPlusPlus
+    from triptych.models.autoregressive.pixelrnn import PixelRNN as PixelRNN
     from triptych.models.base import Model as Model
     from triptych.models.base import Player as Player
     from triptych.training import fit as fit
@@ -42,11 +50,19 @@ if TYPE_CHECKING:
     from triptych.training import save as save
 
 _LAZY = {
+    "BayesianNetwork": "triptych.models.autoregressive.bayesnet",
+    "FVBN": "triptych.models.autoregressive.fvbn",
+    "GatedPixelCNN": "triptych.models.autoregressive.gated",
+    "MADE": "triptych.models.autoregressive.made",
+    "MultiScalePixelCNN": "triptych.models.autoregressive.multiscale",
+    "NADE": "triptych.models.autoregressive.nade",
+    "PixelCNN": "triptych.models.autoregressive.pixelcnn",
+    "PixelCNNPlusPlus": "triptych.models.autoregressive.pixelcnnpp",
+    "PixelRNN": "triptych.models.autoregressive.pixelrnn",
     "Event": "triptych.event",
     "Examples": "triptych.data",
     "GAN": "triptych.models.adversarial.gan",
     "Model": "triptych.models.base",
-    "PixelCNN": "triptych.models.autoregressive.pixelcnn",
     "Player": "triptych.models.base",
     "UnsupportedQuery": "triptych.errors",
     "UserError": "triptych.errors",
