@@ -274,6 +274,17 @@ def _examples(source: Source, intensities: Source | None = None) -> tuple[Exampl
 
 
 def binarised(source: Source, how: str, seed: int, spec: str) -> tuple[Examples, Examples]:
+    """Return training and test images of two levels.
+
+    Args:
+        source: images.
+        how: "threshold" at half, or "stochastic": drawn with the intensity as probability, in training anew each epoch.
+        seed: of what is drawn.
+        spec: how messages call the data.
+
+    Raises:
+        DataError: for vectors.
+    """
     if source.levels is None:
         raise DataError(f"{spec} holds vectors, which cannot be binarised: leave out --binarize")
     top = source.levels - 1
