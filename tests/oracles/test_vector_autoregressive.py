@@ -29,8 +29,8 @@ SMALL = {
     "fvbn": ("fvbn", {}),
     "nade": ("nade", {"hidden": 12}),
     "nade, sigmoid": ("nade", {"hidden": 12, "activation": "sigmoid"}),
-    "made": ("made", {"hidden": 24}),
-    "made, direct": ("made", {"hidden": 24, "layers": 3, "direct": True}),
+    "made": ("made", {"hidden": 24, "direct": False}),
+    "made, direct": ("made", {"hidden": 24, "layers": 3}),
     "made, masks": ("made", {"hidden": 24, "masks": 3}),
     "made, orders": ("made", {"hidden": 24, "masks": 3, "orders": "each"}),
 }
@@ -302,8 +302,8 @@ def test_nats_per_site_of_an_ensemble_of_orders_are_shares():
     nats = model.nll_map(x, None)
     assert torch.allclose(nats.flatten(1).sum(1), -model.log_prob(x), rtol=1e-5)
     # Of members that are all one, a site's share is that of the one: it is found at its own place.
-    one = small("made, orders", BINARY, ordering="random", masks=1)
-    several = small("made, orders", BINARY, ordering="random")
+    one = small("made, orders", BINARY, ordering="random", masks=1, direct=False)
+    several = small("made, orders", BINARY, ordering="random", direct=False)
     with torch.no_grad():
         for model in (one, several):
             for layer in model.network.linear:
@@ -364,7 +364,7 @@ MASKS = [[0, 1, 0, 0], [1, 0, 0, 1], [0, 0, 0, 1], [0, 1, 1, 1]]
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_an_order_agnostic_model_completes_any_region_in_an_order_that_begins_with_it(mask):
-    model = small("made, orders", SQUARE, scale=0.6)
+    model = small("made, orders", SQUARE, scale=0.6, direct=False)
     known = torch.tensor(mask, dtype=torch.bool).view(1, 2, 2)
     given = torch.tensor([1, 1, 0, 1], dtype=torch.uint8).view(1, 1, 2, 2)
     images = every_image(SQUARE)

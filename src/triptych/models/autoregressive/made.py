@@ -53,7 +53,7 @@ class MADE(Dense):
         masks: M, sets of masks that are trained in turn and averaged; 32 in the paper.
         orders: "same" for all sets of masks, "each" its own (the first the given one), or "any": as "each", and
             each minibatch a new one.
-        direct: whether there are connections from inputs to outputs, too.
+        direct: whether there are connections from inputs to outputs, too; without them training is slow.
         pixels: law of a site given those before it: a name, "auto", or a `Law` class.
         ordering: "raster", "reverse", "random" or a permutation of the pixels (or coordinates).
         classes: number of labels to condition on; 0 for none.
@@ -75,7 +75,7 @@ class MADE(Dense):
         layers: int = 2,
         masks: int = 1,
         orders: str = "same",
-        direct: bool = False,
+        direct: bool = True,
         pixels: str | type[Law] = "auto",
         ordering: str | Sequence[int] = "raster",
         classes: int = 0,
