@@ -164,7 +164,7 @@ class TestDensity:
         (multiscale, Event((1, 6, 5), 3), {"scales": 3, "pixels": "logistic-mixture"}),
         (multiscale_plain, Event((3, 4, 3), 3), {"classes": 2}),
     ],
-    ids=str,
+    ids=["gated", "two streams", "two scales", "three scales", "plain scales"],
 )
 def test_causality_and_passes(make, event, arguments):
     model = built(make, event, 0.3, **arguments)  # larger weights give features whose rounding shows
