@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from triptych.errors import ConfigurationError
 from triptych.networks.arrays import Arrays, Operation
 from triptych.networks.incremental import pointwise
-from triptych.networks.passes import CausalLayer, Pass, Value
+from triptych.networks.passes import CausalLayer, Pass, Phase, Value
 from triptych.networks.windows import Window, convolve, upsample
 
 Span = tuple[int, int]
@@ -126,7 +126,13 @@ class CausalConv2d(_Windowed):
         return F.conv2d(padded, self.effective_weight(), self.bias, stride=self.stride)
 
     def incremental(self, run: Pass, x: Value) -> Value:
-        """Lay out this layer in a pass."""
+        """Lay out this layer in a pass.
+
+        Raises:
+            ValueError: if it looks to the right in a row that the input knows of itself.
+        """
+        if x.phase > Phase.ROW and self.rows[1] == 0 and self.columns[1] > 0:
+            raise ValueError(f"the network is not causal: {self} sees pixels to the right in its own row")
         return convolve(run, x, self.window)
 
 

@@ -81,11 +81,13 @@ def _follow(run: Pass, network: nn.Module, node: fx.Node, known: dict[fx.Node, A
             return operator.attrgetter(node.target)(network)  # type: ignore[arg-type]
         return getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)
     if isinstance(target, CausalLayer):
+        if len(args) + len(kwargs) > 1:
+            raise NotImplementedError(f"{node.format_node()} has no incremental form: a layer takes one value")
         return target.incremental(run, args[0])
     if isinstance(target, (nn.Dropout, nn.Dropout2d, nn.Identity)):
         return args[0]
     rule = POINTWISE.get(type(target) if node.op == "call_module" else target)
-    if rule is None:
+    if rule is None or getattr(target, "inplace", False):
         raise NotImplementedError(
             f"{target} in {type(network).__name__} has no incremental form: make it a CausalLayer"
         )
@@ -93,7 +95,10 @@ def _follow(run: Pass, network: nn.Module, node: fx.Node, known: dict[fx.Node, A
     settings += [setting for name, setting in kwargs.items() if (name, setting) not in _USUAL]
     if settings != ([1] if target is torch.cat and "dim" not in kwargs else []):
         raise NotImplementedError(f"{node.format_node()} has no incremental form: its operands must be values")
-    operands = [as_value(run, a) for a in _flat(args) if isinstance(a, (Value, Tensor))]
+    if target is torch.cat and run.colours > 1 and any(v.phase > Phase.ROW for v in values):
+        raise NotImplementedError(f"{node.format_node()} has no incremental form: it tears colours' blocks apart")
+    scale = max(v.scale for v in values)
+    operands = [as_value(run, a, scale) for a in _flat(args) if isinstance(a, (Value, Tensor))]
     channels = sum(v.channels for v in operands) if target is torch.cat else max(v.channels for v in operands)
     whole = (lambda *rows: torch.cat(_stretched(rows), 1)) if target is torch.cat else target
     return pointwise(run, operands, channels, whole, rule)
@@ -113,11 +118,10 @@ def _stretched(rows: tuple[Tensor, ...]) -> list[Tensor]:
     return [row.expand(batch, -1, -1, width) for row in rows]
 
 
-def as_value(run: Pass, given: Value | Tensor) -> Value:
-    """Return a value of the pass; a tensor `(B, C, 1 or H, 1 or W)` becomes a STATIC one."""
+def as_value(run: Pass, given: Value | Tensor, scale: int = 1) -> Value:
+    """Return a value of the pass; a tensor `(B, C, 1 or H, 1 or W)` becomes a STATIC one of a resolution."""
     if isinstance(given, Value):
         return given
-    scale = 1 if given.shape[3] == 1 else round(run.width / given.shape[3])
     return run.value(given.shape[1], scale, Phase.STATIC, given.detach())
 
 

@@ -111,7 +111,8 @@ class SpatialLSTM(CausalLayer):
             memory: c, `(B, W, h)` if it comes from the pixel above, `(B, 1, h)` if from the left.
             weight: what the state to the left is multiplied by, `(h, 4h)`; None if it does not enter.
         """
-        gates, out = self.input.incremental(run, x), run.value(self.channels, x.scale, Phase.PIXEL)
+        gates = self.input.incremental(run, x)
+        out = run.value(self.channels, x.scale, max(gates.phase, Phase.PIXEL))
         gates.keep_row()
         out.keep_row(1)
         out.keep_above(1)

@@ -82,10 +82,11 @@ def _pixels(run: Pass, x: Value, base: Value, window: Window) -> Value:
     """Add to `base` what the taps of the current row see, at every pixel."""
     base.keep_row()
     x.keep_row(max(0, -window.columns[0]))
-    out = run.value(base.channels, base.scale, Phase.PIXEL)
+    has_own = window.columns[1] >= 0
+    late = x.phase is Phase.LATE and has_own and window.sees_own
+    out = run.value(base.channels, base.scale, Phase.LATE if late else Phase.PIXEL)
     left = min(window.columns[1], -1) - window.columns[0] + 1  # columns of taps to the left of the pixel
     taps = window.weight[:, :, -window.rows[0]].detach()  # (outputs, inputs, columns)
-    has_own = window.columns[1] >= 0
     matrices, owns, spares = [], [], []
     for colour in range(run.colours):
         own = x.blocks[colour].stop if window.sees_own else x.blocks[colour].start
