@@ -123,6 +123,10 @@ class Categorical(ImageLaw, name="categorical"):
         """Return `uint8 (B, C, H, W)`, the quantile `u` of each sub-pixel."""
         return quantile(torch.softmax(self.logits, 2), u).to(torch.uint8)
 
+    def level_nats(self, x: Tensor, colour: int) -> Tensor:
+        """Return -log p of every level of one colour, `(B, L, H, W)` nats."""
+        return -torch.log_softmax(self.logits[:, colour], 1)
+
     @property
     def mean(self) -> Tensor:
         """The expected level, `(B, C, H, W)`."""
@@ -151,6 +155,12 @@ class DiscretizedGaussian(ImageLaw, name="discretized-gaussian"):
         """Return `uint8 (B, C, H, W)`: a Gaussian draw, rounded to the nearest level."""
         mean, log_scale = self.by_colour(2)
         return self.event.restored(mean + Normal.scale(log_scale) * standard_normal(u))
+
+    def level_nats(self, x: Tensor, colour: int) -> Tensor:
+        """Return -log p of every level of one colour, `(B, L, H, W)` nats."""
+        mean, log_scale = (each[:, colour].unsqueeze(1) for each in self.by_colour(2))
+        levels = torch.arange(self.levels, device=x.device).view(1, -1, 1, 1)
+        return -bin_log_prob(Normal, levels, mean, log_scale, self.levels)
 
     @property
     def mean(self) -> Tensor:
