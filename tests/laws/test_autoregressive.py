@@ -7,6 +7,7 @@ import triptych as tp
 from triptych.catalogue import CATALOGUE
 from triptych.errors import ConfigurationError
 from triptych.event import Event
+from triptych.models import questions
 from triptych.models.autoregressive.base import Autoregressive, Repeated, Steps
 from triptych.models.autoregressive.bayesnet import BayesianNetwork
 from triptych.models.autoregressive.pixelcnn import PixelCNN
@@ -195,6 +196,38 @@ class TestCompletion:
 
         with pytest.raises(AssertionError, match="do not follow"):
             AUTOREGRESSIVE[COMPLETION](pixelcnn(kind=Forgets))
+
+    def test_candidates_of_one_example_may_fall_into_two_chunks(self, monkeypatch):
+        model = taught(pixelcnn(Event((1, 2, 2), 2)), random_examples(Event((1, 2, 2), 2), 64), 5, faster=10)
+        x, last = random_examples(model.event, 50), torch.tensor([[False, False], [False, True]])
+        done = []
+        for chunk in (5, 350):
+            monkeypatch.setattr(questions, "BATCH", chunk)
+            done.append(model.complete(x, last, seed=0, candidates=7).data)
+            assert torch.equal(done[-1][:, :, last], x[:, :, last])
+        assert torch.equal(*done)
+
+    def test_candidates_have_the_label_of_their_example(self):
+        model = tp.build("fvbn", Event((1, 2, 2), 2), classes=2)
+        with torch.no_grad():
+            model.network.shifts[0].weight.copy_(torch.tensor([[-50.0], [50.0]]))
+        label, last = torch.arange(30) % 2, torch.tensor([[False, False], [False, True]])
+        x = torch.ones(30, 1, 2, 2, dtype=torch.uint8)
+        completed = model.complete(x, last, seed=0, candidates=3, label=label)
+        assert torch.equal(completed.data[:, 0, :, 0], label.to(torch.uint8)[:, None].expand(-1, 2))
+        assert torch.equal(completed.labels, label)
+
+    @pytest.mark.parametrize("sharper", [{"temperature": 0.5}, {"top_p": 0.9}])
+    def test_a_sharpened_completion_is_not_exact(self, sharper):
+        first = torch.tensor([[True, True, True], [False] * 3, [False] * 3])
+        completed = pixelcnn().complete(random_examples(Event((1, 3, 3), 2), 2), first, seed=0, **sharper)
+        assert not completed.exact and completed.method.startswith("sharpened")
+
+    def test_one_known_site_after_one_unknown_is_not_exact(self):
+        known = torch.ones(3, 3, dtype=torch.bool)
+        for site, exact in ((8, True), (7, False), (0, False)):
+            one = known.flatten().index_fill(0, torch.tensor([site]), False).view(1, 3, 3)
+            assert pixelcnn().completes_exactly(one) == exact
 
 
 def test_other_models_are_left_alone():
