@@ -5,7 +5,7 @@ sampler runs that whole forward once for every site (`Repeated`, the definition 
 timed over its first few sites, each of which costs the same, and counted for all: the second ratio. The yardstick is
 process CPU time for one thread, wall-clock time for more. Runs alternate; ratios are medians over pairs.
 
-    python benchmarks/autoregressive.py                # one thread
+    python benchmarks/autoregressive.py --docs docs/autoregressive.md      # one thread
     python benchmarks/autoregressive.py --threads 2
 """
 
@@ -26,6 +26,7 @@ os.environ["OMP_NUM_THREADS"] = sys.argv[sys.argv.index("--threads") + 1] if "--
 
 import torch
 from frame import hardware
+from panel import write_between
 
 import triptych as tp
 from triptych.distributions.sharpness import Sharpness
@@ -139,15 +140,32 @@ def memory(name: str, batch: int) -> dict[str, float]:
     return {"forward, MB": forward, "sampling, MB": sampling}
 
 
+def table(found: dict[str, list[dict[str, float]]]) -> str:
+    """Return the figures as Markdown."""
+    lines = [
+        "| model | batch | one forward, s | sampling, s | sampling ÷ forward | naive ÷ sampling "
+        "| memory, sampling (forward), MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, rows in found.items():
+        for row in rows:
+            times = f"{row['forward, s']:.3g} | {row['sampling, s']:.3g}"
+            ratios = f"{row['sampling ÷ forward']:.2f} | {row['naive ÷ sampling']:,.0f}"
+            memory = f"{row['sampling, MB']:.0f} ({row['forward, MB']:.0f})"
+            lines.append(f"| {name} | {row['batch']:.0f} | {times} | {ratios} | {memory} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="parts of the cases' names")
     parser.add_argument("--no-store", action="store_true")
+    parser.add_argument("--docs", type=Path, help="also write the table between the markers of this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    found: dict[str, object] = {"hardware": hardware()}
+    found: dict[str, list[dict[str, float]]] = {}
     for name, case in CASES.items():
         if options.only and not any(part.lower() in name.lower() for part in options.only):
             continue
@@ -160,8 +178,10 @@ def main() -> None:
     if not options.no_store and not options.only:
         RESULTS.mkdir(exist_ok=True)
         target = RESULTS / f"autoregressive-sampling-{options.threads}.json"
-        target.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        target.write_text(json.dumps({"hardware": hardware(), **found}, indent=2, ensure_ascii=False) + "\n")
         print(f"stored in {target}")
+        if options.docs is not None:
+            write_between(options.docs, "sampling", table(found))
 
 
 if __name__ == "__main__":
