@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from triptych.distributions import LAWS
+from triptych.distributions.pixels import quantile
 from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError
 from triptych.event import Event
@@ -68,6 +69,14 @@ def test_draws_are_of_each_sub_pixels_power_and_nucleus(name, temperature, top_p
     likely = expected > 5
     chi_square = float(((seen - expected)[likely] ** 2 / expected[likely]).sum())
     assert chi_square < stats.chi2.isf(1e-4, int(likely.sum()))
+
+
+@pytest.mark.parametrize("u", [0.0, 1 - 2.0**-24])
+def test_the_ends_of_the_unit_interval_are_in_the_nucleus(u):
+    event = Event((1, 1, 1), 4)
+    law = LAWS["categorical"](torch.tensor([-1.0, 2, 1, -2]).view(1, 4, 1, 1), event)
+    assert int(Sharpness(top_p=0.8).draw(law, torch.full((1, 1, 1, 1), u))) == (1 if u == 0 else 2)
+    assert quantile(torch.tensor([[[0.0, 0.3, 0.4, 0.0]]]), torch.tensor([[u]])).item() == (1 if u == 0 else 2)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
