@@ -151,7 +151,7 @@ class Deep(nn.Module):
     def __init__(self, size):
         super().__init__()
         self.first = CausalConv2d(1, 4, (-1, 0), (-1, -1))
-        self.down = nn.Sequential(*(CausalConv2d(4, 4, (-1, 0), (-1, 0), stride=2) for _ in range(2)))
+        self.down = nn.Sequential(*(CausalConv2d(4, 4, (-2, 0), (-1, 0), stride=2) for _ in range(2)))
         sizes = [tuple(-(-side // by) for side in size) for by in (2, 1)]
         self.up = nn.Sequential(*(CausalUpsample2d(4, 4, *to) for to in sizes))
 

@@ -14,7 +14,10 @@ from triptych.models.autoregressive.gated import GatedPixelCNN
 from triptych.models.autoregressive.multiscale import MultiScalePixelCNN, order_of_scales
 from triptych.models.autoregressive.pixelcnn import PixelCNN
 from triptych.models.autoregressive.pixelcnnpp import PixelCNNPlusPlus
+from triptych.models.autoregressive.pixelrnn import PixelRNN
+from triptych.networks import CausalConvNet
 from triptych.networks.causal import CausalConv2d, CausalUpsample2d, ConcatELU, Gate, WithOnes
+from triptych.networks.gated import GatedConvNet, Given
 from triptych.networks.pixelcnnpp import TwoStreamNet
 from triptych.testing.autoregressive import AUTOREGRESSIVE
 from triptych.testing.parts import all_images, random_examples
@@ -119,6 +122,101 @@ class TestLayers:
             CausalConv2d(1, 1, (-1, 1), (0, 0))
         with pytest.raises(ConfigurationError, match="offset 0 or below"):
             CausalUpsample2d(1, 1, 2, 2, rows=(-1, 0))
+
+
+def of_both_signs(x):
+    return F.elu(torch.cat([x, -x], 1))
+
+
+def published_block(block, x, label, skip=None, beside=None):
+    """`gated_resnet` of the code that was published with PixelCNN++; its 1×1 map of concatenated maps is two here."""
+    c1 = block.first(of_both_signs(x))
+    if skip is not None:
+        c1 = c1 + block.skip(of_both_signs(skip))
+    if beside is not None:
+        c1 = c1 + block.beside(of_both_signs(beside))
+    c2 = block.second(of_both_signs(c1)) + block.shift(label)[:, :, None, None]
+    a, b = c2.chunk(2, 1)
+    return x + a * torch.sigmoid(b)
+
+
+class TestPublishedNetworks:
+    def test_pixelcnnpp_is_the_published_code(self):
+        net = TwoStreamNet(1, 5, (8, 8), channels=6, blocks=2, scales=3, given=Given(classes=3)).eval()
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        x, label = torch.randn(2, 1, 8, 8), torch.tensor([2, 0])
+        down, up = iter(net.down), iter(net.up)
+        padded = torch.cat([x, torch.ones_like(x)], 1)
+        us = [net.first_above(padded)]
+        uls = [net.first_right(padded) + net.first_left(padded)]
+        windows = [(c.rows, c.columns) for c in (net.first_above, net.first_right, net.first_left)]
+        assert windows == [((-2, -1), (-1, 1)), ((-1, -1), (-1, 1)), ((-1, 0), (-1, -1))]
+        for scale in range(3):
+            if scale:
+                halve = next(down)
+                us.append(halve.above(us[-1]))
+                uls.append(halve.left(uls[-1]))
+            for _ in range(2):
+                block = next(down)
+                us.append(published_block(block.above, us[-1], label))
+                uls.append(published_block(block.left, uls[-1], label, beside=us[-1]))
+        u, ul = us.pop(), uls.pop()
+        for scale in (2, 1, 0):
+            if scale < 2:
+                double = next(up)
+                u, ul = double.above(u), double.left(ul)
+            for _ in range(2 if scale == 2 else 3):
+                block = next(up)
+                u = published_block(block.above, u, label, skip=us.pop())
+                ul = published_block(block.left, ul, label, skip=uls.pop(), beside=u)
+                assert (block.above.first.rows, block.above.first.columns) == ((-1, 0), (-1, 1))
+                assert (block.left.second.rows, block.left.second.columns) == ((-1, 0), (-1, 0))
+        assert not us and not uls and not [*down, *up]
+        assert torch.allclose(net(x, label), net.head(F.elu(ul)), rtol=1e-4, atol=1e-4)
+
+    def test_gated_layers_are_equations_2_and_4_and_figure_2(self):
+        net = GatedConvNet(1, 3, channels=4, layers=3, reach=2, given=Given(classes=3, condition=2))
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.4)
+        x, label, condition = torch.randn(2, 1, 5, 6), torch.tensor([2, 0]), torch.randn(2, 2, 5, 6)
+        v = h = x
+        for number, layer in enumerate(net.layers):
+            assert layer.above.rows == (-2, 0 if number else -1) and layer.above.columns == (-2, 2)
+            assert layer.left.rows == (0, 0) and layer.left.columns == (-2, 0 if number else -1)
+            rows = layer.above(v) + layer.shift_above(label)[:, :, None, None]
+            both = layer.left(h) + layer.shift_left(label)[:, :, None, None] + layer.across(rows)
+            a, b = (both + layer.project(condition)).chunk(2, 1)
+            out = layer.out(torch.tanh(a) * torch.sigmoid(b))
+            h = h + out if number else out
+            a, b = rows.chunk(2, 1)
+            v = torch.tanh(a) * torch.sigmoid(b)
+        first, second = net.head[1], net.head[3]
+        expected = second(torch.relu(first(torch.relu(h))))
+        assert torch.allclose(net(x, label, condition), expected, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("layer", ["row", "diagonal-bi"])
+    def test_a_pixelrnn_is_residual_layers_and_its_labels_shift_each(self, layer):
+        net = PixelRNN(Event((1, 4, 5), 2), layer, channels=4, layers=2, kernel_size=3, classes=3).network
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.4)
+        x, label = torch.randn(2, 1, 4, 6), torch.tensor([2, 0])
+        h = net.first(x)
+        for lstm, up, shift in zip(net.recurrent, net.up, net.shifts, strict=True):
+            h = h + shift(label)[:, :, None, None]
+            h = h + up(lstm(h))
+        assert torch.allclose(net(x, label), net.head(h), rtol=1e-4, atol=1e-4)
+
+    def test_a_pixelcnn_is_residual_layers_and_its_labels_and_maps_shift_each(self):
+        net = CausalConvNet(1, 2, 4, 3, (3, 3), classes=3, condition=2)
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.4)
+        x, label, condition = torch.randn(2, 1, 4, 5), torch.tensor([2, 0]), torch.randn(2, 2, 4, 5)
+        h = 0
+        for number, conv in enumerate([net.first, *net.hidden]):
+            h = h + conv(torch.relu(h)) if number else conv(x)
+            h = h + net.shifts[number](label)[:, :, None, None] + net.projections[number](condition)
+        assert torch.allclose(net(x, label, condition), net.head(h), rtol=1e-4, atol=1e-4)
 
 
 class TestDensity:
