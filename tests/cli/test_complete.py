@@ -209,7 +209,8 @@ def test_a_users_error_is_one_line(tmp_path, monkeypatch, runs, run, arguments, 
 
 def test_samples_take_temperature_and_top_p(tmp_path, runs):
     for name, more in {"plain": [], "sharp": ["--temperature", 0.02], "sure": ["--top-p", 0.01]}.items():
-        well("sample", runs / "grey", "-n", 40, *more, "-o", tmp_path / f"{name}.npz")
+        said = well("sample", runs / "grey", "-n", 40, *more, "-o", tmp_path / f"{name}.npz")
+        assert (", temperature " in said) == bool(more), "what is not the model's own distribution says so"
     x = {name: np.load(tmp_path / f"{name}.npz")["x"] for name in ("plain", "sharp", "sure")}
     assert (x["sure"] == x["sure"][:1]).all(), "one level is left at each pixel"
     assert x["sharp"].std(0).mean() < 0.8 * x["plain"].std(0).mean()

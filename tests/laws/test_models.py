@@ -3,7 +3,7 @@
 import pytest
 
 from triptych.catalogue import CATALOGUE, build
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.testing import LAWS, check_model, examples_of
 
@@ -55,6 +55,8 @@ def test_a_label_is_refused_where_there_is_none_and_out_of_range(name):
         small(name, event).sample(2, label=1)
     with pytest.raises(ConfigurationError, match="out of range"):
         small(name, event, classes=3).sample(2, label=3)
+    with pytest.raises(DataError, match="this model's are whole"):
+        small(name, event, classes=3).sample(2, label=[0.5, 1.5])
 
 
 def test_examples_are_of_the_event():

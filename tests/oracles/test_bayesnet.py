@@ -271,6 +271,8 @@ class TestRefusals:
     def test_tables_that_are_none(self):
         for tables, says in (
             ([[0.5, 0.6]], "no distribution"),
+            ([[float("nan"), 0.5]], "no distribution"),
+            ([[[0.5, 0.5], [1.0]]], "no array of numbers"),
             ([[[0.5, 0.5]]], "has shape"),
             ([[0.5, 0.5], [0.5, 0.5]], "2 tables"),
         ):
@@ -278,7 +280,7 @@ class TestRefusals:
                 BayesianNetwork.of_tables([[]], tables)
 
     def test_a_variable_or_level_that_is_not_there(self, lawn):
-        for target in ({3: 0}, {0: 2}, {-1: 0}):
+        for target in ({3: 0}, {0: 2}, {-1: 0}, {0: 0.5}):
             with pytest.raises(DataError, match="variables 0 to 2, of levels 0 to 1"):
                 lawn.query(target)
 

@@ -374,6 +374,7 @@ def test_an_order_agnostic_model_completes_any_region_in_an_order_that_begins_wi
     assert abs(float(p.sum()) - 1) < 1e-5
     one = model.complete(given.expand(4000, -1, -1, -1), known, seed=0)
     assert not one.exact  # of this order, not of the mean of three
+    assert one.method == "approximate: in one order, which begins with what is known"
     assert chi_square(one.data, conditional(p, images, known, given[0])) < 44.3  # p = 1e-4 of 15 degrees
     many = model.complete(given.expand(2000, -1, -1, -1), known, seed=0, candidates=64)
     expected = conditional(model.log_prob(images).exp(), images, known, given[0])

@@ -115,7 +115,7 @@ def mask_of(keep: str, event: Event) -> Tensor:
         return known
     if not Path(keep).is_file():
         raise ConfigurationError(f"--keep {keep}: no such half, and no such mask file; {did_you_mean(keep, HALVES)}")
-    mask = torch.from_numpy(_decoded(decode_image, Path(keep), colours=1))[0]
+    mask = torch.tensor(_decoded(decode_image, Path(keep), colours=1))[0]  # a copy: what is decoded is read-only
     _require_size(Path(keep), tuple(mask.shape), event, "draw it at that size")
     known = mask >= 128
     if known.all() or not known.any():
@@ -158,7 +158,7 @@ def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int
         one = _decoded(decode_image, file, image_size=square, colours=channels)
         hint = "--fit crops its central square and resizes it" if height == width else "resize it"
         _require_size(file, one.shape[1:], event, hint)
-        pixels.append(torch.from_numpy(one))
+        pixels.append(torch.tensor(one))
     x = torch.stack(pixels)
     config = run / "config.yaml"
     how = read_config(config).get("data", {}).get("binarize") if config.exists() else None

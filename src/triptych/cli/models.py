@@ -40,7 +40,7 @@ def models(
 
     table = Table(box=None, header_style="bold")
     for column in ("model", "family", "log p(x)", "answers", "reference"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "model")
     for name, entry in CATALOGUE.items():
         asked = ", ".join(answers(entry.model))
         table.add_row(name, entry.family, likelihood_kind(entry.model), asked, entry.reference)

@@ -38,9 +38,12 @@ def sample(
 
     check_free(out, overwrite)
     model = load(run)
+    if model.embedding:
+        raise ConfigurationError(f"{run} is conditioned on vectors: sample it in Python, model.sample(n, label=...)")
     write_examples(model.sample(n, label=label, seed=seed, temperature=temperature, top_p=top_p), out)
     if not quiet:
-        typer.echo(f"{n} samples of {run} (seed {seed}) are in {out}")
+        sharpened = f", temperature {temperature:g}, top_p {top_p:g}" if (temperature, top_p) != (1, 1) else ""
+        typer.echo(f"{n} samples of {run} (seed {seed}{sharpened}) are in {out}")
 
 
 EVALUATE = "Measure trained models on held-out data."

@@ -205,8 +205,11 @@ def _coded(path: Path, labels: Array, count: int) -> tuple[torch.Tensor | None, 
     import numpy as np
 
     if _is_vectors(labels) and len(labels) == count:
-        return torch.from_numpy(labels.astype(np.float32)), ()
-    labels = labels.reshape(-1)
+        vectors = torch.from_numpy(labels.astype(np.float32))
+        if not vectors.isfinite().all():
+            raise DataError(f"{path} has a label vector that is not finite: expected real numbers")
+        return vectors, ()
+    labels = labels if _is_vectors(labels) else labels.reshape(-1)
     if len(labels) != count:
         raise DataError(f"{path} has {count:,} examples and {len(labels):,} labels: expected one each")
     if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():

@@ -161,7 +161,10 @@ class Model(nn.Module, ABC):
             if noise is None:
                 raise DataError(f"a model of {self.classes} classes needs the label of each example: none were given")
             return noise.integers(self.classes, (n,)).to(self.device)
-        labels = torch.as_tensor(label, dtype=torch.long, device=self.device)
+        labels = torch.as_tensor(label, device=self.device)
+        if n and labels.is_floating_point():
+            raise DataError(f"labels are {labels.dtype} numbers: this model's are whole, 0 to {self.classes - 1}")
+        labels = labels.long()
         labels = labels.expand(n) if labels.dim() == 0 else labels
         if labels.shape != (n,):
             raise DataError(f"{n} examples were given {tuple(labels.shape)} labels: expected one for all, or one each")

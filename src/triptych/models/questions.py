@@ -273,6 +273,11 @@ class Completion(Examples):
 class Completer(Question):
     """Fills in the unknown part of an example."""
 
+    @property
+    def proposal(self) -> str:
+        """How `fill` draws where it does not draw from p(unknown | known), in words."""
+        return "each unknown part given only the parts before it"
+
     @final
     def complete(
         self,
@@ -328,12 +333,13 @@ class Completer(Question):
             self.event,
             None if labels is None else labels.cpu(),
             exact=exact,
-            method=_method(exact, candidates, sharpness),
+            method=_method(exact, candidates, sharpness, self.proposal),
         )
 
     def _mask(self, known: Tensor) -> Tensor:
+        known = torch.as_tensor(known).bool()
         try:
-            mask = known.bool().expand(self.event.shape)
+            mask = known.expand(self.event.shape)
         except RuntimeError:
             raise DataError(f"the mask has shape {tuple(known.shape)}, the examples {self.event.shape}") from None
         if mask.all() or not mask.any():
@@ -360,11 +366,11 @@ def _resampled(log_weights: list[Tensor], candidates: int, noise: Noise) -> Tens
     return first + (u >= p).sum(1).clamp(max=candidates - 1).cpu()
 
 
-def _method(exact: bool, candidates: int, sharpness: Sharpness) -> str:
+def _method(exact: bool, candidates: int, sharpness: Sharpness, proposal: str) -> str:
     if exact:
         return "exact: drawn from p(unknown | known)"
     if not sharpness.plain:
         return f"sharpened: temperature {sharpness.temperature:g}, top_p {sharpness.top_p:g}"
     if candidates > 1:
         return f"approximate: one of {candidates} proposals, by importance"
-    return "approximate: each unknown part given only the parts before it"
+    return f"approximate: {proposal}"

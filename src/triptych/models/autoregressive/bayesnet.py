@@ -115,7 +115,12 @@ class BayesianNetwork(Autoregressive):
         Raises:
             DataError: for a table of another shape, or probabilities that are negative or do not sum to one.
         """
-        given = [torch.as_tensor(table, dtype=torch.float64) for table in tables]
+        given = []
+        for variable, table in enumerate(tables):
+            try:
+                given.append(torch.as_tensor(table, dtype=torch.float64))
+            except (TypeError, ValueError) as error:
+                raise DataError(f"the table of variable {variable} is no array of numbers: {error}") from None
         levels = max((table.shape[-1] for table in given if table.dim()), default=2)
         network = cls(Event((1, 1, len(parents)), levels), parents, prior=0.0)
         if len(given) != len(parents):
@@ -124,7 +129,7 @@ class BayesianNetwork(Autoregressive):
             shape = (levels,) * (len(parents[variable]) + 1)
             if tuple(table.shape) != shape:
                 raise DataError(f"the table of variable {variable} has shape {tuple(table.shape)}: expected {shape}")
-            if bool((table < 0).any()) or bool(((table.sum(-1) - 1).abs() > 1e-6).any()):
+            if not (bool((table >= 0).all()) and bool(((table.sum(-1) - 1).abs() <= 1e-6).all())):
                 raise DataError(f"a row of the table of variable {variable} is no distribution: expected a sum of 1")
             first = int(network.tables.first[network.graph.site_of[variable]])
             network.tables.counts.data[first : first + levels ** len(parents[variable])] = table.view(-1, levels)
@@ -232,7 +237,7 @@ class BayesianNetwork(Autoregressive):
         """
         evidence = evidence or {}
         for variable, level in [*target.items(), *evidence.items()]:
-            if not (0 <= variable < self.event.dims and 0 <= level < self.levels):
+            if variable not in range(self.event.dims) or level not in range(self.levels):
                 raise DataError(
                     f"variable {variable} at level {level} was asked for: there are variables 0 to "
                     f"{self.event.dims - 1}, of levels 0 to {self.levels - 1}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 from triptych.errors import ConfigurationError, did_you_mean
@@ -162,7 +163,7 @@ def checked_parents(event: Event, parents: Sequence[Sequence[int]]) -> list[list
     for variable, its_parents in enumerate(parents):
         numbers = list(its_parents)
         for parent in numbers:
-            if not isinstance(parent, int) or not 0 <= parent < event.dims:
+            if not isinstance(parent, Integral) or not 0 <= parent < event.dims:
                 raise ConfigurationError(
                     f"variable {variable} has the parent {parent!r}: expected numbers from 0 to {event.dims - 1}"
                 )
@@ -170,7 +171,7 @@ def checked_parents(event: Event, parents: Sequence[Sequence[int]]) -> list[list
             raise ConfigurationError(f"variable {variable} has the parents {numbers}: give each once")
         if variable in numbers:
             raise ConfigurationError(f"variable {variable} is its own parent: expected a graph without circles")
-        listed.append(numbers)
+        listed.append([int(number) for number in numbers])
     return listed
 
 

@@ -186,6 +186,11 @@ class MADE(Dense):
         """Whether it is trained on more orders than one."""
         return self.orders == "any" or (self.orders == "each" and self.masks > 1)
 
+    @property
+    def proposal(self) -> str:
+        """How `fill` draws where it does not draw from p(unknown | known), in words."""
+        return "in one order, which begins with what is known" if self._knows_orders else super().proposal
+
     def _beginning_with(self, known: Tensor) -> MADE:
         """Return this model in the order that begins with what is known, as far as one can."""
         mask = self.order.arranged(known[None])[0].cpu()
