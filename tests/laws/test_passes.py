@@ -167,6 +167,15 @@ def test_maps_at_other_resolutions(size):
         assert compare(Deep(size), 2, size, 1, 1, condition=torch.randn(shape)) < 1e-5
 
 
+@pytest.mark.parametrize("columns", [(-1, 1), (-1, 0), (-2, -1), (0, 1)])
+@pytest.mark.parametrize("size", [(8, 8), (5, 7), (3, 1)])
+def test_rows_above_at_three_resolutions(size, columns):
+    down = [CausalConv2d(4, 4, (-1, 0), (-1, 1), stride=2) for _ in range(2)]
+    sizes = [tuple(-(-side // by) for side in size) for by in (2, 1)]
+    up = [CausalUpsample2d(4, 4, *to, columns=columns) for to in sizes]
+    assert compare(nn.Sequential(CausalConv2d(1, 4, (-2, -1), (-1, 1)), *down, *up), 2, size, 1, 1) < 1e-5
+
+
 def test_colours_that_share_channels_unequally():
     layers = [
         MaskedConv2d(3, 7, (3, 3), own=False, colours=3),

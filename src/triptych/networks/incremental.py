@@ -100,7 +100,7 @@ def _follow(run: Pass, network: nn.Module, node: fx.Node, known: dict[fx.Node, A
     scale = max(v.scale for v in values)
     operands = [as_value(run, a, scale) for a in _flat(args) if isinstance(a, (Value, Tensor))]
     channels = sum(v.channels for v in operands) if target is torch.cat else max(v.channels for v in operands)
-    whole = (lambda *rows: torch.cat(_stretched(rows), 1)) if target is torch.cat else target
+    whole = (lambda *rows: torch.cat(rows, 1)) if target is torch.cat else target
     return pointwise(run, operands, channels, whole, rule)
 
 
@@ -110,12 +110,6 @@ _USUAL = {("alpha", 1.0), ("inplace", False), ("dim", 1)}
 
 def _flat(args: Any) -> list[Any]:
     return [a for part in args for a in (part if isinstance(part, (list, tuple)) else [part])]
-
-
-def _stretched(rows: tuple[Tensor, ...]) -> list[Tensor]:
-    width = max(row.shape[3] for row in rows)
-    batch = max(len(row) for row in rows)
-    return [row.expand(batch, -1, -1, width) for row in rows]
 
 
 def as_value(run: Pass, given: Value | Tensor, scale: int = 1) -> Value:
