@@ -217,6 +217,16 @@ class TestCompletion:
         assert torch.equal(completed.data[:, 0, :, 0], label.to(torch.uint8)[:, None].expand(-1, 2))
         assert torch.equal(completed.labels, label)
 
+    def test_parts_that_are_independent_given_what_is_known_are_drawn_so(self):
+        copied = [[0.9, 0.1], [0.1, 0.9]]
+        chain = BayesianNetwork.of_tables([[], [0], [1], [2]], [[0.5, 0.5], copied, [[0.5, 0.5]] * 2, copied])
+        n, known = 4000, torch.tensor([False, True, False, True])
+        completed = chain.complete(torch.ones(n, 1, 1, 4, dtype=torch.uint8), known, seed=0)
+        first, third = completed.data.view(n, 4)[:, [0, 2]].double().unbind(1)
+        assert completed.exact
+        for share, p in ((first, 0.9), (third, 0.9), (first * third, 0.81)):
+            assert abs(float(share.mean()) - p) < 4 * (p * (1 - p) / n) ** 0.5
+
     @pytest.mark.parametrize("sharper", [{"temperature": 0.5}, {"top_p": 0.9}])
     def test_a_sharpened_completion_is_not_exact(self, sharper):
         first = torch.tensor([[True, True, True], [False] * 3, [False] * 3])

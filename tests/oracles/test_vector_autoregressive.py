@@ -272,6 +272,15 @@ def test_made_is_the_paper_s_network_of_masks():
     assert torch.allclose(model.network(x, None, wiring).flatten(), h, atol=1e-4)
 
 
+def test_no_unit_of_made_sees_fewer_sites_than_all_below_it():
+    network = build("made", Event((1, 1, 9), 2), hidden=2, layers=3).network
+    seen = [
+        [int(d.min()) for d in network.wiring(torch.Generator().manual_seed(seed)).degrees[1:-1]] for seed in range(20)
+    ]
+    assert all(least == sorted(least) for least in seen)
+    assert max(least[0] for least in seen) > 2
+
+
 @pytest.mark.parametrize("kind", ["made, masks", "made, orders"])
 def test_an_ensemble_is_the_mean_of_its_members(kind):
     model = small(kind, BINARY, ordering="random")
