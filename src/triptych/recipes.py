@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from triptych.errors import ConfigurationError, did_you_mean
 
+if TYPE_CHECKING:
+    from triptych.event import Event
+
 DATA = {"mnist": "hub:ylecun/mnist", "cifar10": "hub:uoft-cs/cifar10"}
 """Where the data of recipes are, if nobody says that they are elsewhere."""
+KINDS = {"mnist": ((1, 28, 28), 2), "cifar10": ((3, 32, 32), 256)}
+"""Shape and levels of their examples, as recipes take them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,19 @@ class Recipe:
     data_options: Mapping[str, Any] = field(default_factory=dict)
     validate: float = 1 / 6
     protocol: str = ""
+
+    def check(self, event: Event) -> None:
+        """Raise unless data are of the kind that the published figure is about.
+
+        Raises:
+            ConfigurationError: for other images.
+        """
+        shape, levels = KINDS[self.data]
+        if (event.shape, event.levels) != (shape, levels):
+            raise ConfigurationError(
+                f"the published figure is of {self.data}, {'×'.join(map(str, shape))} images of {levels} levels: "
+                f"--data holds {event}; for other data name the model, `triptych train {self.model}`"
+            )
 
     @property
     def published(self) -> str:
@@ -103,7 +121,7 @@ RECIPES: dict[str, Recipe] = {
         88.33,
         f"{_MADE}, NADE 1hl (fixed order); model: Larochelle & Murray 2011",
         f"Adam in place of stochastic gradient descent. {_FIXED}",
-        {"hidden": 500},
+        {"hidden": 500, "activation": "sigmoid"},
         epochs=100,
         batch_size=100,
         lr=1e-3,
@@ -113,9 +131,9 @@ RECIPES: dict[str, Recipe] = {
         "made",
         86.64,
         f"{_MADE}, MADE 2hl (32 masks)",
-        "Adam in place of Adagrad with learning rate 0.01. Each of the paper's 32 masks has an order of its own, here "
-        f"all share the raster's; the paper stops 30 epochs after the best, here 300 are the most. {_FIXED}",
-        {"hidden": 8000, "layers": 2, "masks": 32, "direct": True},
+        "Adam in place of Adagrad with learning rate 0.01; the paper stops 30 epochs after the best, here 300 are the "
+        f"most. {_FIXED}",
+        {"hidden": 8000, "layers": 2, "masks": 32, "orders": "each", "direct": True},
         epochs=300,
         batch_size=100,
         lr=1e-4,

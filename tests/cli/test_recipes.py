@@ -12,7 +12,7 @@ from tests.program import call
 from triptych.catalogue import CATALOGUE, find
 from triptych.data import load
 from triptych.models.questions import Density
-from triptych.recipes import DATA, RECIPES
+from triptych.recipes import DATA, KINDS, RECIPES
 from triptych.training import fit
 from triptych.training.rundir import read_config
 
@@ -42,6 +42,20 @@ def colours(tmp_path):
     images = (low + generator.integers(0, 56, (80, 3, 8, 8))).astype(np.uint8)
     np.savez(tmp_path / "colours.npz", x=images)
     return tmp_path / "colours.npz"
+
+
+@pytest.fixture(autouse=True)
+def small_data(monkeypatch):
+    """Take pictures of 8×8 for the published data."""
+    monkeypatch.setitem(KINDS, "mnist", ((1, 8, 8), 2))
+    monkeypatch.setitem(KINDS, "cifar10", ((3, 8, 8), 256))
+
+
+def test_a_recipe_is_of_its_own_data_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(KINDS, "mnist", ((1, 28, 28), 2))
+    line = refused("train", "--recipe", "pixelcnn-mnist", "--data", "digits", "--quiet", "--out", tmp_path / "run")
+    assert "1×28×28 images of 2 levels" in line and "1×8×8 image" in line
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -254,7 +254,9 @@ class TestGraphs:
 class TestRefusals:
     def test_tables_that_are_too_large(self):
         with pytest.raises(ConfigurationError, match="entries"):
-            BayesianNetwork(Event((1, 8, 8), 256))
+            BayesianNetwork(Event((1, 8, 8), 256), parents="grid")
+        assert BayesianNetwork(Event((1, 8, 8), 256)).graph.parents[9] == [8], "a chain fits where a grid does not"
+        assert not any(BayesianNetwork(Event((3, 32, 32), 256)).graph.parents), "and where it does not, nothing does"
         assert BayesianNetwork(Event((1, 8, 8), 17)).tables.counts.numel() == 17 * (1 + 14 * 17 + 49 * 17**2)
 
     def test_a_vector_a_prior_and_a_sum_that_is_too_long(self):

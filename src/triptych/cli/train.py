@@ -172,6 +172,7 @@ def train_recipe(
     if not quiet:
         typer.echo("\n".join(told))
     train, _ = load(spec or DATA[recipe.data], progress=not quiet, **recipe.data_options)
+    recipe.check(train.event)
     out = out or Path("runs") / name
     _run(recipe.model, dict(recipe.arguments), train, recipe.validate, options | (given or own) | keeping, out, quiet)
     if not quiet:

@@ -361,6 +361,10 @@ def _resampled(log_weights: list[Tensor], candidates: int, noise: Noise) -> Tens
     first = torch.arange(len(weights)) * candidates
     if candidates == 1:
         return first
+    if bool((weights.amax(1) == -torch.inf).any()):
+        raise DataError(
+            "what is known has probability zero under every proposal: give --candidates more, or another part"
+        )
     p = torch.softmax(weights, 1).cumsum(1)
     u = noise.uniform((len(weights), 1)).to(p.device) * p[:, -1:]
     return first + (u >= p).sum(1).clamp(max=candidates - 1).cpu()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -122,11 +123,36 @@ class Arrays:
         ]
 
 
+class _OneThread:
+    """The limit on NumPy's threads, which is the process's: set by the first who asks, lifted by the last."""
+
+    def __init__(self) -> None:
+        self.lock, self.users = Lock(), 0
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.limit = _blas().limit(limits=1)
+            self.users += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.limit.restore_original_limits()
+
+
+_ONE_THREAD = _OneThread()
+
+
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """Within, NumPy's matrix products use one thread: those of a pass are too small to share."""
-    with _blas().limit(limits=1):
+    _ONE_THREAD.enter()
+    try:
         yield
+    finally:
+        _ONE_THREAD.leave()
 
 
 @cache

@@ -278,7 +278,7 @@ class Training:
         Where pictures come by themselves they may take a twentieth of the training time: models that sample
         slowly show fewer samples, or none.
         """
-        if self.path is None or not self.writes or not isinstance(self.model, Sampler):
+        if self.path is None or not self.writes or not isinstance(self.model, Sampler) or self.stop.asked:
             return
         with self.stop.at_once(), self.state.averaged():
             count = SAMPLES if self.options.sample_every is not None else self.affordable(self.model)

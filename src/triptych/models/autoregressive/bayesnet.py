@@ -17,7 +17,7 @@ from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.models.autoregressive.base import Autoregressive, Steps
 from triptych.models.autoregressive.graph import Graph, Group
-from triptych.models.autoregressive.tables import Counting, Tables, Tally
+from triptych.models.autoregressive.tables import Counting, Tables, Tally, largest_graph
 from triptych.models.base import Player, Terms
 from triptych.models.questions import BATCH, Filled
 from triptych.noise import Noise
@@ -44,7 +44,8 @@ class BayesianNetwork(Autoregressive):
     Args:
         event: what one example is: an image. Discrete variables are an image of one row, `(1, 1, D)`.
         parents: "grid" (left and upper neighbour, and the colours before it at its pixel), "chain" (the one before),
-            "none" (independent), or a list of the parents of each variable, numbered as in the flattened example.
+            "none" (independent), "auto" (the first of these whose tables are not too large), or a list of the
+            parents of each variable, numbered as in the flattened example.
         prior: pseudo-count of every level (1 is Laplace's); 0 for tables that are given or counted at once.
         classes: number of labels with tables of their own; 0 for none.
 
@@ -65,7 +66,7 @@ class BayesianNetwork(Autoregressive):
     def __init__(
         self,
         event: Event,
-        parents: str | Sequence[Sequence[int]] = "grid",
+        parents: str | Sequence[Sequence[int]] = "auto",
         prior: float = 1.0,
         classes: int = 0,
     ) -> None:
@@ -74,7 +75,7 @@ class BayesianNetwork(Autoregressive):
                 f"tables are over images, the data is a {event}: "
                 "give discrete variables as images of one row, or choose a model of vectors (pixelcnn)"
             )
-        graph = Graph(event, parents)
+        graph = largest_graph(event, classes) if parents == "auto" else Graph(event, parents)
         super().__init__(event, Categorical, graph.ordering, classes)
         assert event.levels is not None
         self.graph, self.levels = graph, event.levels

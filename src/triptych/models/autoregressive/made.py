@@ -41,7 +41,8 @@ class MADE(Dense):
     with it: each unknown site is drawn given all that is known. That is exact for this one order; the mean over
     orders, or an order in which the known part comes later, has another p(unknown | known) as far as training has
     not made the orders agree. Hence such a completion counts as approximate, and several candidates are weighed by
-    the density: the draws are nearly its own already, and few are enough.
+    the density; few are enough where any order was trained on ("any"), while with "each" an order that no member was
+    trained on proposes worse.
     Reference: Germain et al. 2015, *MADE*, §3-4.
 
     Beyond 32 levels "auto" means a discretised Gaussian, whose two numbers a sub-pixel keep the weights few.

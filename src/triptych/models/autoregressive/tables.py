@@ -9,10 +9,27 @@ import torch
 from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError
+from triptych.event import Event
 from triptych.models.autoregressive.graph import Graph
 
 MOST_ENTRIES = 10_000_000
 """Of the tables of one network: 80 MB of counts."""
+
+
+def entries(graph: Graph, levels: int, classes: int) -> int:
+    """Return how many entries the tables of a graph have."""
+    rows: int = sum(levels ** len(parents) for parents in graph.parents)
+    return rows * levels * max(classes, 1)
+
+
+def largest_graph(event: Event, classes: int) -> Graph:
+    """Return the richest named graph whose tables are small enough: grid, chain, or none if neither is."""
+    assert event.levels is not None
+    for name in ("grid", "chain"):
+        graph = Graph(event, name)
+        if entries(graph, event.levels, classes) <= MOST_ENTRIES:
+            return graph
+    return Graph(event, "none")
 
 
 class Tables(nn.Module):
@@ -45,11 +62,11 @@ class Tables(nn.Module):
         self.rows_per_class = sum(sizes)
         rows = self.rows_per_class * max(classes, 1)
         most = max(map(len, graph.parents))
-        if rows * levels > MOST_ENTRIES:
+        if entries(graph, levels, classes) > MOST_ENTRIES:
             labels = f" for each of {classes} labels" if classes else ""
             raise ConfigurationError(
                 f"the tables of {levels} levels with up to {most} parents{labels} have {rows * levels:,} entries: "
-                f"expected at most {MOST_ENTRIES:,}; give fewer parents (chain, none), or data of fewer levels"
+                f"expected at most {MOST_ENTRIES:,}; give --parents auto, or data of fewer levels (--binarize)"
             )
         first = torch.tensor([0, *sizes[:-1]]).cumsum(0)
         parents = torch.zeros(len(sizes), most, dtype=torch.long)
