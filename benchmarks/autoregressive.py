@@ -175,7 +175,7 @@ def main() -> None:
             rows.append(measure(case, batch, pairs) | (memory(name, batch) if options.threads == 1 else {}))
             print("  " + ", ".join(f"{key} {value:,.4g}" for key, value in rows[-1].items()), flush=True)
         found[name] = rows
-    if not options.no_store and not options.only:
+    if not options.no_store:
         RESULTS.mkdir(exist_ok=True)
         target = RESULTS / f"autoregressive-sampling-{options.threads}.json"
         target.write_text(json.dumps({"hardware": hardware(), **found}, indent=2, ensure_ascii=False) + "\n")

@@ -14,7 +14,6 @@ EVENTS = {
     "vector": Event((3,), centre=(1.0, 0.0, -5.0), spread=(2.0, 1.0, 10.0)),
 }
 REFUSED = {
-    ("bayesian-network", "colour"),
     ("bayesian-network", "vector"),
     ("pixelcnn++", "vector"),
     ("multiscale-pixelcnn", "vector"),
