@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-autoregressive clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,11 @@ check: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/frame.py
+
+bench-autoregressive: .venv/installed-dev
+	$(BIN)/python benchmarks/autoregressive.py
+	$(BIN)/python benchmarks/autoregressive.py --threads 2
+	$(BIN)/python benchmarks/recurrent.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info
