@@ -86,7 +86,10 @@ class Value:
         else:
             self.current = zeros(batch, self.left + self.width if self.left >= 0 else 1, self.channels)
             self.memory = self.current[:, max(self.left, 0) :]
-        self.past = zeros(batch, self.rows, self.width, self.channels)
+        past = zeros(batch, self.rows, self.width, self.channels)
+        self.past = past.unbind(1)
+        """The last finished rows, `(B, W, C)` each, the newest last."""
+        self.stacked = past.permute(0, 3, 1, 2)
         self.array = self.run.arrays.of(self.memory)
         self.flat = self.run.arrays.of(self.current.flatten(1)) if self.phase >= Phase.PIXEL else None
 
@@ -117,17 +120,17 @@ class Value:
 
     def end_row(self) -> None:
         """Move the finished row to those above."""
-        for row in range(self.rows - 1):
-            self.past[:, row] = self.past[:, row + 1]
+        for older, newer in zip(self.past[:-1], self.past[1:], strict=True):
+            older.copy_(newer)
         if self.phase < Phase.PIXEL:
             assert self.map is not None
-            self.past[:, -1] = self.map[:, :, 0].transpose(1, 2)
+            self.past[-1].copy_(self.map[:, :, 0].transpose(1, 2))
         else:
-            self.past[:, -1] = self.current[:, self.left :]
+            self.past[-1].copy_(self.memory)
 
     def above(self, rows: int) -> Tensor:
         """Return the last finished rows, `(B, C, rows, W)`."""
-        return self.past[:, self.rows - rows :].permute(0, 3, 1, 2)
+        return self.stacked if rows == self.rows else self.stacked[:, :, self.rows - rows :]
 
 
 Work = Callable[[int], None]

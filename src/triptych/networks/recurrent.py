@@ -120,7 +120,7 @@ class SpatialLSTM(CausalLayer):
 
         def begin(row: int) -> None:
             if self.state is not None:
-                upper.copy_(self.above(out.past[:, -1]).detach())
+                upper.copy_(self.above(out.past[-1]).detach())
             if weight is not None or row == 0:
                 memory.zero_()
 

@@ -66,7 +66,9 @@ def _rows(run: Pass, x: Value, out: Value, window: Window, first: int, last: int
     even = window.columns[0] == -window.columns[1]
 
     def work(row: int) -> None:
-        rows = x.above(-first)[:, :, : min(last, -1) - first + 1] if first < 0 else None
+        rows = x.above(-first) if first < 0 else None
+        if rows is not None and last < -1:
+            rows = rows[:, :, : last - first + 1]
         if last == 0:
             rows = x.at_row(row) if rows is None else torch.cat([rows, x.at_row(row)], 2)
         assert rows is not None
