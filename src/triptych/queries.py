@@ -8,10 +8,10 @@ from torch import Tensor
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.base import QUESTIONS, Model
+from triptych.models.completion import Completer, Completion
 from triptych.models.questions import (
     Bounded,
     Bounds,
-    Completer,
     Decoder,
     Density,
     Encoder,
@@ -24,6 +24,7 @@ __all__ = [
     "Bounded",
     "Bounds",
     "Completer",
+    "Completion",
     "Decoder",
     "Density",
     "Encoder",

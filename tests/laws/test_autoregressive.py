@@ -11,7 +11,7 @@ from triptych.models import questions
 from triptych.models.autoregressive.base import Autoregressive, Repeated, Steps
 from triptych.models.autoregressive.bayesnet import BayesianNetwork
 from triptych.models.autoregressive.pixelcnn import PixelCNN
-from triptych.models.questions import Filled
+from triptych.models.completion import Filled
 from triptych.testing.autoregressive import AUTOREGRESSIVE
 from triptych.testing.parts import all_images, random_examples, taught
 

@@ -13,7 +13,8 @@ import torch
 from triptych.errors import UnsupportedQuery
 from triptych.event import Event
 from triptych.models.base import QUESTIONS, Model
-from triptych.models.questions import Bounded, Completer, Decoder, Density, Encoder, Sampler
+from triptych.models.completion import Completer
+from triptych.models.questions import Bounded, Decoder, Density, Encoder, Sampler
 from triptych.noise import Noise
 from triptych.queries import answers
 from triptych.testing.parts import N, all_images, batch_of, examples_of, sibling

@@ -17,7 +17,8 @@ from triptych.errors import DataError
 from triptych.event import Event
 from triptych.models.autoregressive.order import Order
 from triptych.models.base import Player, Terms
-from triptych.models.questions import Completer, Density, Filled, SharpSampler
+from triptych.models.completion import Completer, Filled
+from triptych.models.questions import Density, SharpSampler
 from triptych.networks.arrays import one_thread_each
 from triptych.noise import Noise
 

@@ -19,7 +19,8 @@ from triptych.models.autoregressive.base import Autoregressive, Steps
 from triptych.models.autoregressive.graph import Graph, Group
 from triptych.models.autoregressive.tables import Counting, Tables, Tally, largest_graph
 from triptych.models.base import Player, Terms
-from triptych.models.questions import BATCH, Filled
+from triptych.models.completion import Filled
+from triptych.models.questions import BATCH
 from triptych.noise import Noise
 
 MOST_JOINT = 1_000_000

@@ -19,7 +19,7 @@ from triptych.models.autoregressive.base import Steps
 from triptych.models.autoregressive.dense import Dense, MaskedSteps
 from triptych.models.autoregressive.order import Order
 from triptych.models.base import Terms
-from triptych.models.questions import Filled
+from triptych.models.completion import Filled
 from triptych.networks.dense_causal import MaskedMLP
 from triptych.noise import Noise, mix
 
