@@ -15,26 +15,12 @@ from torch.nn import functional as F
 from triptych.errors import ConfigurationError
 from triptych.networks.arrays import Arrays, Operation
 from triptych.networks.incremental import pointwise
+from triptych.networks.masked import colour_mask
 from triptych.networks.passes import CausalLayer, Pass, Phase, Value
 from triptych.networks.windows import Window, convolve, upsample
 
 Span = tuple[int, int]
 """First and last offset of a window, both included."""
-
-
-def colour_mask(outputs: int, inputs: int, colours: int, own: bool) -> Tensor:
-    """Return which inputs of its own pixel each output sees, `(outputs, inputs)`.
-
-    Channels belong to colours in equal blocks; an output of colour c sees the colours before c, and c itself
-    if `own` (mask B; else mask A). Reference: van den Oord et al. 2016, *Pixel Recurrent Neural Networks*, §3.4.
-
-    Example:
-        >>> colour_mask(3, 3, colours=3, own=False).int().tolist()
-        [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
-    """
-    of_output = (torch.arange(outputs) * colours // outputs)[:, None]
-    of_input = (torch.arange(inputs) * colours // inputs)[None]
-    return (of_output >= of_input if own else of_output > of_input).float()
 
 
 class _Windowed(CausalLayer):

@@ -10,6 +10,21 @@ from triptych.networks.passes import CausalLayer, Pass, Value
 from triptych.networks.windows import Window, convolve
 
 
+def colour_mask(outputs: int, inputs: int, colours: int, own: bool) -> Tensor:
+    """Return which inputs of its own pixel each output sees, `(outputs, inputs)`.
+
+    Channels belong to colours in equal blocks; an output of colour c sees the colours before c, and c itself
+    if `own` (mask B; else mask A). Reference: van den Oord et al. 2016, *Pixel Recurrent Neural Networks*, §3.4.
+
+    Example:
+        >>> colour_mask(3, 3, colours=3, own=False).int().tolist()
+        [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
+    """
+    of_output = (torch.arange(outputs) * colours // outputs)[:, None]
+    of_input = (torch.arange(inputs) * colours // inputs)[None]
+    return (of_output >= of_input if own else of_output > of_input).float()
+
+
 def causal_mask(outputs: int, inputs: int, height: int, width: int, own: bool, colours: int = 1) -> Tensor:
     """Return the mask `(outputs, inputs, height, width)` of a convolution in raster order.
 
@@ -25,10 +40,7 @@ def causal_mask(outputs: int, inputs: int, height: int, width: int, own: bool, c
     row, column = height // 2, width // 2
     mask[:, :, :row] = 1
     mask[:, :, row, :column] = 1
-    of_output = torch.arange(outputs) * colours // outputs
-    of_input = torch.arange(inputs) * colours // inputs
-    seen = of_output[:, None] >= of_input[None] if own else of_output[:, None] > of_input[None]
-    mask[:, :, row, column] = seen.float()
+    mask[:, :, row, column] = colour_mask(outputs, inputs, colours, own)
     return mask
 
 
