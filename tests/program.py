@@ -23,6 +23,22 @@ def call(*arguments):
     raise AssertionError("the program did not end by itself")
 
 
+def well(*arguments):
+    """Run the program in this process; it must end well. Return its output."""
+    code, out, err = call(*arguments)
+    assert code == 0, err
+    return out
+
+
+def refused(*arguments):
+    """Run the program in this process; it must end with a user's error. Return its one line."""
+    code, out, err = call(*arguments)
+    assert code == 2, (code, out, err)
+    lines = err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), err
+    return lines[0]
+
+
 def start(*arguments, **options):
     """Start the program and return the process."""
     return subprocess.Popen(

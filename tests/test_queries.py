@@ -8,6 +8,8 @@ from torch import nn
 
 import triptych as tp
 from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
+from triptych.models.completion import _resampled
+from triptych.noise import Noise
 from triptych.queries import answers, interpolate, likelihood_kind
 
 EVENT = tp.Event((1, 8, 8), 17)
@@ -143,3 +145,13 @@ def test_a_grown_seed_stream_is_not_its_neighbours():
     whole = Noise.of(3).uniform((8, 2))
     halves = [Noise(Noise.of(3).generator, rank, 2).uniform((4, 2)) for rank in (0, 1)]
     assert torch.equal(whole, torch.cat(halves))
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_proposals_without_weight_are_not_kept(candidates):
+    impossible = torch.full((2 * candidates,), -torch.inf)
+    impossible[:candidates] = 0.0  # the first example's can be, the second's cannot
+    with pytest.raises(DataError, match="probability zero"):
+        _resampled([impossible], candidates, Noise.of(0))
+    impossible[-1] = -3.0
+    assert _resampled([impossible], candidates, Noise.of(0))[1] == 2 * candidates - 1

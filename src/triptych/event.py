@@ -81,11 +81,6 @@ class Event:
             return ((y + 1.0) * ((self.levels - 1) / 2)).round_().clamp_(0, self.levels - 1).to(torch.uint8)
         return (y * self._units(y, self.spread, 1.0) + self._units(y, self.centre, 0.0)).to(torch.float32)
 
-    @property
-    def log_spread(self) -> float:
-        """`Σ_d log spread_d`: what a density of scaled vectors loses in the data's own units (nats)."""
-        return sum(math.log(s) for s in self.spread)
-
     def check(self, x: Tensor) -> None:
         """Raise `DataError` unless `x` is a batch of examples of this event.
 
@@ -130,4 +125,5 @@ class Event:
 
 @cache
 def _units_of(levels: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    return torch.tensor(2.0 / (levels - 1), device=device), torch.tensor(1.0, device=device)
+    step = torch.tensor(2.0 / (levels - 1), dtype=torch.float32, device=device)
+    return step, torch.ones((), dtype=torch.float32, device=device)

@@ -12,12 +12,16 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import DataError
+from triptych.event import Event
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
 _TILE = 40  # shorter images are enlarged to about so many screen pixels
+_CLOSE = 56  # where one looks at details
+TINT = (118, 160, 214)
+"""Of what is not known of an image: no grey, so that it is not taken for a part of it."""
 GREY = "#8a8a8a"
 """Readable on white and on black: reports are shown on either."""
 BLUE = "#2f7fd6"
@@ -78,6 +82,39 @@ def pairs(
     top, bottom = (_enlarged(_drawable(part, largest), None) for part in (upper, lower))
     line = torch.zeros(len(top), 1, top.shape[2], top.shape[3], dtype=torch.uint8)
     return _laid_out(torch.cat([top, line, bottom], 1), columns or len(top), padding)
+
+
+def completion_grid(given: Examples, known: Tensor, done: Examples, n: int) -> Image:
+    """Draw a row for each image: itself, what is known of it, and after a gap its completions.
+
+    Args:
+        given: N images.
+        known: boolean `(H, W)`.
+        done: `N · n` completions, those of the first image first.
+        n: completions of each image.
+
+    Returns:
+        A Pillow image with alpha.
+    """
+    from PIL import Image
+
+    channels, height, width = given.event.shape
+    event = Event((3 if channels == 1 else channels, height, width), 256)
+
+    def shown(examples: Examples) -> Tensor:
+        return event.restored(examples.event.scaled(examples.data)).expand(-1, *event.shape)
+
+    tint = torch.tensor(TINT if event.shape[0] == 3 else (128,) * channels, dtype=torch.uint8)
+    images = shown(given)
+    kept = torch.where(known, images, tint.view(-1, 1, 1))
+    scale = max(1, math.ceil(_CLOSE / max(height, width)))
+    left = grid(Examples(torch.stack([images, kept], 1).flatten(0, 1), event), columns=2, scale=scale)
+    right = grid(Examples(shown(done), event), columns=n, scale=scale)
+    gap = scale * width // 4
+    canvas = Image.new("RGBA", (left.width + gap + right.width, left.height))
+    canvas.paste(left.convert("RGBA"), (0, 0))
+    canvas.paste(right.convert("RGBA"), (left.width + gap, 0))
+    return canvas
 
 
 def picture(examples: Examples, real: Examples | None = None, columns: int | None = None) -> bytes:

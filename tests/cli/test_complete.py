@@ -4,25 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.program import call
-from triptych.cli.complete import TINT
+from tests.program import refused, well
+from triptych.pictures import TINT
 
 pytestmark = pytest.mark.xdist_group("complete")  # so that the runs are made once
-
-
-def well(*arguments):
-    code, out, err = call(*arguments)
-    assert code == 0, err
-    return out
-
-
-def refused(*arguments):
-    """Return the one line with which a user's error ends."""
-    code, out, err = call(*arguments)
-    assert code == 2, (code, out, err)
-    lines = err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), err
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

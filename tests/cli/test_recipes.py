@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import triptych.recipes
-from tests.program import call
+from tests.program import refused, well
 from triptych.catalogue import CATALOGUE, find
 from triptych.data import load
 from triptych.models.questions import Density
@@ -18,20 +18,6 @@ from triptych.training.rundir import read_config
 
 SMALL = {"channels": 6, "hidden": 12, "layers": 2, "kernel_size": 3, "blocks": 1, "scales": 1, "masks": 2}
 """In place of the published sizes."""
-
-
-def well(*arguments):
-    code, out, err = call(*arguments)
-    assert code == 0, err
-    return out
-
-
-def refused(*arguments):
-    code, out, err = call(*arguments)
-    assert code == 2, (code, out, err)
-    lines = err.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), err
-    return lines[0]
 
 
 @pytest.fixture

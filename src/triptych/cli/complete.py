@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from triptych.models.base import Model
 
 HALVES = ("top", "bottom", "left", "right")
-TINT = (118, 160, 214)
-"""Of what is not known, in the picture: no grey, so that it is not taken for a part of the image."""
-_TILE = 56  # one looks at details here: shorter images are enlarged to about so many screen pixels
 
 
 def complete(
@@ -223,7 +219,7 @@ def _labels(model: Model, given: Examples, label: int | None, n: int) -> Any:
 def _write(given: Examples, known: Tensor, done: Examples, n: int, out: Path) -> None:
     import numpy as np
 
-    from triptych.pictures import png
+    from triptych.pictures import completion_grid, png
 
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".png":
@@ -237,41 +233,3 @@ def _write(given: Examples, known: Tensor, done: Examples, n: int, out: Path) ->
     if done.labels is not None:
         arrays["y"] = done.labels.view(len(given), n, *done.labels.shape[1:]).numpy()
     np.savez_compressed(out, **arrays)
-
-
-def completion_grid(given: Examples, known: Tensor, done: Examples, n: int) -> Any:
-    """Draw a row for each image: itself, what is known of it, and after a gap its completions.
-
-    Args:
-        given: N images.
-        known: boolean `(H, W)`.
-        done: `N · n` completions, those of the first image first.
-        n: completions of each image.
-
-    Returns:
-        A Pillow image with alpha.
-    """
-    import torch
-    from PIL import Image
-
-    from triptych.data.examples import Examples
-    from triptych.event import Event
-    from triptych.pictures import grid
-
-    channels, height, width = given.event.shape
-    event = Event((3 if channels == 1 else channels, height, width), 256)
-
-    def shown(examples: Examples) -> Tensor:
-        return event.restored(examples.event.scaled(examples.data)).expand(-1, *event.shape)
-
-    tint = torch.tensor(TINT if event.shape[0] == 3 else (128,) * channels, dtype=torch.uint8)
-    images = shown(given)
-    kept = torch.where(known, images, tint.view(-1, 1, 1))
-    scale = max(1, math.ceil(_TILE / max(height, width)))
-    left = grid(Examples(torch.stack([images, kept], 1).flatten(0, 1), event), columns=2, scale=scale)
-    right = grid(Examples(shown(done), event), columns=n, scale=scale)
-    gap = scale * width // 4
-    canvas = Image.new("RGBA", (left.width + gap + right.width, left.height))
-    canvas.paste(left.convert("RGBA"), (0, 0))
-    canvas.paste(right.convert("RGBA"), (left.width + gap, 0))
-    return canvas

@@ -127,12 +127,11 @@ def _resampled(log_weights: list[Tensor], candidates: int, noise: Noise) -> Tens
     """Return which of every `candidates` proposals is kept, by weight: indices `(N,)`."""
     weights = torch.cat([torch.empty(0, device=noise.device), *log_weights]).view(-1, candidates).double()
     first = torch.arange(len(weights)) * candidates
+    if len(weights) and bool((weights.amax(1) == -torch.inf).any()):
+        tried = "the only proposal" if candidates == 1 else f"all {candidates} proposals"
+        raise DataError(f"what is known has probability zero after {tried}: draw more candidates, or know another part")
     if candidates == 1:
         return first
-    if bool((weights.amax(1) == -torch.inf).any()):
-        raise DataError(
-            "what is known has probability zero under every proposal: give --candidates more, or another part"
-        )
     p = torch.softmax(weights, 1).cumsum(1)
     u = noise.uniform((len(weights), 1)).to(p.device) * p[:, -1:]
     return first + (u >= p).sum(1).clamp(max=candidates - 1).cpu()

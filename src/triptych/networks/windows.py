@@ -39,11 +39,7 @@ def convolve(run: Pass, x: Value, window: Window) -> Value:
     """Lay out a convolution of a ROW, PIXEL or LATE value in a pass."""
     first, last = window.rows[0], min(window.rows[1], 0)
     outputs, scale = len(window.weight), x.scale * window.stride
-    if x.phase is Phase.ROW:
-        out = run.value(outputs, scale, Phase.ROW)
-        _rows(run, x, out, window, first, last)
-        return out
-    if last < 0:
+    if x.phase is Phase.ROW or last < 0:
         out = run.value(outputs, scale, Phase.ROW)
         _rows(run, x, out, window, first, last)
         return out
