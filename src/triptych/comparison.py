@@ -15,7 +15,9 @@ from triptych.data.examples import Examples
 from triptych.data.load import hold_out
 from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
 from triptych.evaluation.measure import Measures, measure, reference
+from triptych.evaluation.metrics import Subject
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.studies import Table, find_study
 from triptych.event import Event
 from triptych.models.base import Model
 from triptych.models.questions import Sampler
@@ -251,6 +253,26 @@ def measure_all(
         measures = measure(shown, model, protocol, training_seconds=one.seconds, training_rounds=one.rounds)
         panels.append(Panel(measures, one.records, str(one.run), one.findings, one.diverged))
     return panels, reference(protocol), protocol
+
+
+def studied(name: str, trained: Sequence[Trained], train: Examples, test: Examples, *, seed: int) -> dict[str, Table]:
+    """Return what a study finds of each model, by the model's short name.
+
+    Args:
+        name: of the study.
+        trained: the models.
+        train: training split.
+        test: held-out split.
+        seed: of all that is drawn.
+
+    Raises:
+        ConfigurationError: for an unknown study.
+        UserError: where a model or the data have no answer to it.
+    """
+    ask = find_study(name)
+    protocol = Protocol.prepare(train, test, data=Path(str(train.source.get("spec", "data"))).stem, seed=seed)
+    names = short_names([one.name for one in trained])
+    return {shown: ask(Subject(one.model, protocol)) for one, shown in zip(trained, names, strict=True)}
 
 
 def short_names(names: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ def test_models_lists_what_each_answers():
 
 def test_explain_tells_of_a_model_and_of_a_run(runs):
     out, _ = well("explain", "vae")
-    assert "Kingma & Welling" in out and "--latent" in out and "dimensions of the code. [32]" in out
+    assert "Kingma & Welling" in out and "--latent" in out and "dimensions of the code; None for 32" in out
     out, _ = well("explain", runs / "gan")
     assert "8×8 image, 17 levels" in out and "critic/adversarial" in out and "spec=digits" in out
     assert "neither a model nor a run directory; did you mean gan?" in refused("explain", "gann")
@@ -59,7 +59,7 @@ def test_explain_tells_of_a_model_and_of_a_run(runs):
 
 def test_help_lists_a_models_own_options_with_their_text():
     out, _ = well("train", "vae", "--help")
-    for said in ("--latent", "Dimensions of the code.", "--ema", "--binarize", "[default: 32]"):
+    for said in ("--latent", "Dimensions of the code;", "--ema", "--binarize", "[default: 400]"):
         assert said in out
     assert "--critic-steps" in well("train", "gan", "--help")[0]
 

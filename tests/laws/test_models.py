@@ -5,6 +5,7 @@ import pytest
 from triptych.catalogue import CATALOGUE, build
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
+from triptych.queries import answers
 from triptych.testing import LAWS, check_model, examples_of
 
 EVENTS = {
@@ -19,7 +20,7 @@ REFUSED = {
     ("multiscale-pixelcnn", "vector"),
 }
 """Tables over 256 levels are too large, and there are none over real numbers; resolutions are those of images."""
-SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 4}
+SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 3}
 
 
 def small(name: str, event: Event, **arguments):
@@ -36,8 +37,10 @@ def test_every_model_obeys_the_laws(name, kind, classes):
         with pytest.raises(ConfigurationError):
             small(name, EVENTS[kind], classes=classes)
         return
-    checked = check_model(small(name, EVENTS[kind], classes=classes))
-    assert set(list(LAWS)[:7]) <= set(checked)
+    model = small(name, EVENTS[kind], classes=classes)
+    checked = check_model(model)
+    unanswered = set() if "sample" in answers(model) else {"a seed gives its samples"}
+    assert set(list(LAWS)[:7]) - unanswered <= set(checked)
 
 
 @pytest.mark.parametrize("network", ["conv"])

@@ -46,30 +46,49 @@ def sample(
         typer.echo(f"{n} samples of {run} (seed {seed}{sharpened}) are in {out}")
 
 
+SUMMARY = "summary"
+"""The comparison's metrics, all of them."""
 EVALUATE = "Measure trained models on held-out data."
 COMPARE = "Train models under one budget, measure them, and write a report of them side by side."
 
 
 def _evaluate(given: dict[str, Any]) -> None:
-    from triptych.comparison import check_names, load_run, measure_all
+    from triptych.comparison import check_names, load_run, measure_all, studied
+    from triptych.evaluation.studies import find_study
     from triptych.reports import terminal_table
+    from triptych.reports.studies import terminal_study
     from triptych.training.checkpoint import read_description
 
+    asked = [name.strip() for name in given["metrics"].split(",")] if given["metrics"] else [SUMMARY]
+    for name in asked:
+        if name != SUMMARY:
+            find_study(name)
     for run in given["runs"]:
         read_description(run)
     train, test = _data_of(given)
     check_names([str(run) for run in given["runs"]], train, only_runs=True)
     trained = [load_run(run) for run in given["runs"]]
-    panels, real, protocol = measure_all(trained, train, test, seed=given["seed"])
-    models = [panel.measures for panel in panels]
+    found: dict[str, Any] = {}
+    tables: list[Any] = []
+    if SUMMARY in asked:
+        panels, real, protocol = measure_all(trained, train, test, seed=given["seed"])
+        models = [panel.measures for panel in panels]
+        found |= {"models": [m.to_dict() for m in models], "protocol": protocol.describe()}
+        tables.append(terminal_table(models, real, protocol))
+    for name in asked:
+        if name != SUMMARY:
+            studies = studied(name, trained, train, test, seed=given["seed"])
+            found[name] = {run: table.to_dict() for run, table in studies.items()}
+            tables += [terminal_study(run, table) for run, table in studies.items()]
     if given["as_json"]:
         import json
 
-        print(json.dumps({"models": [m.to_dict() for m in models], "protocol": protocol.describe()}, indent=2))
+        print(json.dumps(found, indent=2))
     else:
         from rich.console import Console
 
-        Console().print(terminal_table(models, real, protocol))
+        for table in tables:
+            Console().print(table)
 
 
 def _data_of(given: dict[str, Any]) -> Any:
@@ -125,13 +144,20 @@ def _compare(given: dict[str, Any]) -> None:
 
 def evaluate_verb() -> Callable[..., None]:
     """Return the command `evaluate`."""
+    from triptych.evaluation.studies import STUDIES
+
     runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]
     maybe_data = Annotated[
         str | None, typer.Option("--data", help="As in `train`; else what the first run was trained on.")
     ]
+    listed = ", ".join([SUMMARY, *STUDIES])
+    metrics = Annotated[
+        str | None, typer.Option("--metrics", help=f"What to measure, with commas between: {listed}. Else {SUMMARY}.")
+    ]
     parameters = [
         parameter("runs", runs),
         parameter("data", maybe_data, None),
+        parameter("metrics", metrics, None),
         parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
         *data_parameters(),
         parameter("seed", Seed, 0),

@@ -24,11 +24,13 @@ class Batch(NamedTuple):
         x: `(B, *event.shape)` examples, uint8 for images and float32 for vectors.
         label: `int64 (B,)` or float `(B, E)`; None where the examples have no labels.
         epoch: how many times all examples had been drawn before it.
+        number: how many minibatches were drawn before it; None outside of training, where schedules are at their end.
     """
 
     x: Tensor
     label: Tensor | None
     epoch: int = 0
+    number: int | None = None
 
 
 class Batches:
@@ -125,9 +127,9 @@ class Batches:
             epoch, first = epoch + 1, 0
 
     def _numbered(self, batches: Iterator[Batch], start: int) -> Iterator[Batch]:
-        for k, (x, label, _) in enumerate(batches, start):
+        for k, (x, label, *_) in enumerate(batches, start):
             drawn = x if self.examples.intensities is None else self._bernoulli(x, k)
-            yield Batch(drawn, label, k // self.per_epoch)
+            yield Batch(drawn, label, k // self.per_epoch, k)
 
     def _gathered(self, start: int) -> Iterator[Batch]:
         for index in self.rows(start, self.device):
@@ -148,7 +150,7 @@ class Batches:
             multiprocessing_context="fork" if workers else None,
             pin_memory=self.device.type == "cuda",
         )
-        for x, label, _ in loader:
+        for x, label, *_ in loader:
             moved = None if label is None else label.to(self.device, non_blocking=True)
             yield Batch(x.to(self.device, non_blocking=True), moved)
 

@@ -10,12 +10,14 @@ from triptych.distributions.pixels import (
     DiscretizedGaussian,
     DiscretizedLogisticMixture,
 )
+from triptych.distributions.priors import PRIORS, Prior, PriorSetting, StandardNormal, kl_divergence, resolve_prior
 from triptych.distributions.vectors import Gaussian, GaussianMixture
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
 
 __all__ = [
     "LAWS",
+    "PRIORS",
     "Bernoulli",
     "Categorical",
     "DiagonalNormal",
@@ -24,7 +26,12 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Law",
+    "Prior",
+    "PriorSetting",
+    "StandardNormal",
+    "kl_divergence",
     "resolve_law",
+    "resolve_prior",
 ]
 
 MOST_FREE_LEVELS = 32

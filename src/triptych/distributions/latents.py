@@ -21,8 +21,8 @@ class DiagonalNormal:
 
     Example:
         >>> q = DiagonalNormal(torch.zeros(1, 2), torch.zeros(1, 2))
-        >>> q.kl_to_standard(), q.log_prob(torch.zeros(1, 2))
-        (tensor([0.]), tensor([-1.8379]))
+        >>> q.kl_by_dimension(), q.log_prob(torch.zeros(1, 2))
+        (tensor([[0., 0.]]), tensor([-1.8379]))
     """
 
     def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
@@ -44,7 +44,7 @@ class DiagonalNormal:
         """Draw `(B, Z)` as `μ + σ ε`, so that gradients reach μ and σ."""
         return self.mean + torch.exp(self.log_scale) * noise.normal(self.mean.shape)
 
-    def kl_to_standard(self) -> Tensor:
-        """Return `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² - 1) - log σ` in nats, `(B,)` (Kingma & Welling 2014, app. B)."""
+    def kl_by_dimension(self) -> Tensor:
+        """Return `KL(q_j ‖ N(0, 1)) = ½ (μ_j² + σ_j² - 1) - log σ_j`, `(B, Z)` nats (Kingma & Welling 2014, app. B)."""
         variance = torch.exp(2 * self.log_scale)
-        return (0.5 * (self.mean**2 + variance - 1) - self.log_scale).sum(-1)
+        return 0.5 * (self.mean**2 + variance - 1) - self.log_scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ class Player:
         turns: how many turns it takes a round. The first player sees a fresh minibatch each turn; later
             players see the last one drawn (Goodfellow et al. 2014, Algorithm 1).
         optimizer: from parameters to their optimiser, with the learning rate that the model recommends.
+        rounds: the first round that it plays in, and the first that it no longer plays in (None for no end). Two
+            players may own one parameter if they never play in the same round.
     """
 
     name: str
@@ -40,6 +43,17 @@ class Player:
     objective: Callable[[Batch, Noise], Terms]
     turns: int = 1
     optimizer: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, lr=1e-3)
+    rounds: tuple[int, int | None] = (0, None)
+
+    def plays(self, step: int) -> bool:
+        """Return whether it has a turn in the round after `step` finished ones."""
+        first, end = self.rounds
+        return first <= step and (end is None or step < end)
+
+    def meets(self, other: Player) -> bool:
+        """Return whether the two ever play in the same round."""
+        ends = [math.inf if end is None else end for end in (self.rounds[1], other.rounds[1])]
+        return max(self.rounds[0], other.rounds[0]) < min(ends)
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the parameters that this player alone may change."""
@@ -48,6 +62,7 @@ class Player:
 
 QUESTIONS = {
     "sample": "draw new examples",
+    "sample_codes": "draw codes from the prior",
     "log_prob": "the exact log p(x)",
     "log_prob_bounds": "bounds on log p(x)",
     "encode": "the code of an example",
@@ -65,6 +80,9 @@ _INSTEAD = {
 }
 _INSTEAD["log_prob_bounds"] = _INSTEAD["log_prob"]
 _INSTEAD["reconstruct"] = _INSTEAD["encode"]
+_INSTEAD["sample"] = "for samples train a model with a prior (vae, gan) or a density (pixelcnn)"
+_INSTEAD["sample_codes"] = "for codes with a prior train a vae or a gan"
+_INSTEAD["decode"] = _INSTEAD["sample_codes"]
 
 
 class Model(nn.Module, ABC):

@@ -18,6 +18,7 @@ from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.base import Model
 from triptych.noise import Noise
+from triptych.objectives.likelihood import importance_bound
 
 BATCH = 256
 """How many examples are computed at a time in answering a query."""
@@ -155,6 +156,76 @@ class Bounded(Question):
         """Return `(B,)` lower and upper bounds on log p(x), in nats."""
 
 
+class Weights(NamedTuple):
+    """Importance weights of K codes for each example, in two parts, in nats."""
+
+    log_likelihood: Tensor
+    """log p(x | z_k), `(B, K)`; its negative is the distortion."""
+    log_ratio: Tensor
+    """log p(z_k) - log q(z_k | x), `(B, K)`; the mean of its negative is the rate."""
+
+    @property
+    def log_weights(self) -> Tensor:
+        """Log w_k = log p(x, z_k) - log q(z_k | x), `(B, K)`."""
+        return self.log_likelihood + self.log_ratio
+
+
+ROWS = 2000
+"""How many codes are weighed at a time: bounds the memory of importance-weighted bounds."""
+
+
+class ImportanceWeighted(Bounded):
+    """Bounds log p(x) from below by weighted codes: `log p(x) ≥ E log 1/K Σ_k w_k` (Burda et al. 2016, eq. 8)."""
+
+    @final
+    def weights(self, x: Examples | Tensor, *, label: Label = None, samples: int = 1, seed: Seed = 0) -> Weights:
+        """Return the importance weights of `samples` codes for each example, `(N, samples)`.
+
+        Args:
+            x: examples of the model's event.
+            label: of a conditional model, unless the examples carry their own.
+            samples: K.
+            seed: for what is drawn.
+
+        Raises:
+            DataError: for examples of another event, or missing labels.
+            ConfigurationError: for samples < 1.
+        """
+        if samples < 1:
+            raise ConfigurationError(f"{samples} codes of each example were asked for: expected at least 1")
+        data, labels = self._given(x, label)
+        noise = self._noise(seed)
+        parts = [Weights(*(torch.empty(0, samples) for _ in range(2)))]
+        with self.asking():
+            for part in chunks(len(data)):
+                own = None if labels is None else labels[part]
+                found = self._weighed(data[part].to(self.device), own, noise, samples)
+                parts.append(Weights(*(side.cpu() for side in found)))
+        return Weights(*(torch.cat(side) for side in zip(*parts, strict=True)))
+
+    @final
+    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+        """Return the importance-weighted bound; one sample is the ELBO."""
+        lower = importance_bound(self._weighed(x, label, noise, samples).log_weights.T)
+        return Bounds(lower, torch.full_like(lower, torch.inf))
+
+    def _weighed(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
+        """Return `(B, samples)` weights, at most about `ROWS` codes at a time."""
+        at_once = max(1, ROWS // samples)
+        groups = []
+        for start in range(0, len(x), at_once):
+            part = slice(start, start + at_once)
+            own = None if label is None else label[part]
+            counts = [min(ROWS, samples - done) for done in range(0, samples, ROWS)]
+            found = [self.weigh(x[part], own, noise, count) for count in counts]
+            groups.append(Weights(*(torch.cat(side, 1) for side in zip(*found, strict=True))))
+        return Weights(*(torch.cat(side) for side in zip(*groups, strict=True)))
+
+    @abstractmethod
+    def weigh(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
+        """Return the weights of `samples` codes for each of B examples, `(B, samples)`, all at once."""
+
+
 class Density(Bounded):
     """Knows log p(x) exactly: a probability for images, a density for vectors."""
 
@@ -232,6 +303,30 @@ class Decoder(Question):
     @abstractmethod
     def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return `(B, *event.shape)` examples."""
+
+
+class LatentSampler(Sampler, Decoder):
+    """Draws codes from a prior, and examples by their codes."""
+
+    @final
+    def sample_codes(self, n: int = 16, *, seed: Seed = None) -> Tensor:
+        """Draw `n` codes from the prior p(z), `(n, latent)`.
+
+        Args:
+            n: how many.
+            seed: a number or a `torch.Generator`; None for a fresh one.
+
+        Raises:
+            ConfigurationError: for n < 1.
+        """
+        if n < 1:
+            raise ConfigurationError(f"{n} codes were asked for: expected at least 1")
+        with self.asking():
+            return self.draw_codes(n, self._noise(seed)).cpu()
+
+    @abstractmethod
+    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+        """Return `(n, latent)` codes drawn from the prior."""
 
 
 class Reconstructor(Encoder, Decoder):

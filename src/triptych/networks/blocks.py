@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, did_you_mean
 
 
 class Sizes(NamedTuple):
@@ -21,11 +21,36 @@ class Sizes(NamedTuple):
     """Channels next to the image in a convolutional network."""
     classes: int
     """Number of labels that it is conditioned on; 0 for none."""
+    layers: int = 1
+    """Hidden layers of MLPs; 0 makes them linear."""
+    activation: str = "relu"
+    """Of MLPs: a name in `ACTIVATIONS`."""
 
     def check(self) -> None:
-        """Raise `ConfigurationError` for a size below 1."""
+        """Raise `ConfigurationError` for a size below 1, or an unknown activation."""
         if self.hidden < 1 or self.channels < 1:
             raise ConfigurationError(f"hidden={self.hidden}, channels={self.channels}: expected at least 1 of each")
+        if self.layers < 0:
+            raise ConfigurationError(f"layers={self.layers}: expected the number of hidden layers, 0 for a linear map")
+        if self.activation not in ACTIVATIONS:
+            hint = did_you_mean(self.activation, ACTIVATIONS)
+            raise ConfigurationError(f"no activation {self.activation!r}; {hint}")
+
+
+class LeakyReLU(nn.LeakyReLU):
+    """The leaky rectifier with the slope 0.2 of DCGAN (Radford et al. 2016, §3)."""
+
+    def __init__(self) -> None:
+        super().__init__(0.2)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": LeakyReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+"""Every activation of an MLP by the name that a user can type."""
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from triptych.event import Event
-from triptych.networks.blocks import BatchNorm, Sizes, mlp, with_label
+from triptych.networks.blocks import ACTIVATIONS, BatchNorm, Sizes, mlp, with_label
 from triptych.networks.encoders import auto_network, halvings
 
 
@@ -19,16 +19,24 @@ class MLPDecoder(nn.Module):
         hidden: units of each hidden layer.
         classes: number of labels that it is conditioned on; 0 for none.
         layers: number of hidden layers.
+        activation: a name in `ACTIVATIONS`.
     """
 
     def __init__(
-        self, event: Event, inputs: int, outputs: int, hidden: int = 400, classes: int = 0, layers: int = 1
+        self,
+        event: Event,
+        inputs: int,
+        outputs: int,
+        hidden: int = 400,
+        classes: int = 0,
+        layers: int = 1,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         self.classes = classes
         self.shape = (outputs, *event.shape[1:])
         positions = event.dims // event.shape[0]
-        self.layers = mlp(inputs + classes, [hidden] * layers, outputs * positions)
+        self.layers = mlp(inputs + classes, [hidden] * layers, outputs * positions, ACTIVATIONS[activation])
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map codes (and labels) to features."""
@@ -74,14 +82,7 @@ class ConvDecoder(nn.Module):
         return out
 
 
-def resolve_decoder(
-    name: str | nn.Module,
-    event: Event,
-    inputs: int,
-    outputs: int,
-    sizes: Sizes,
-    generator: bool = False,
-) -> nn.Module:
+def resolve_decoder(name: str | nn.Module, event: Event, inputs: int, outputs: int, sizes: Sizes) -> nn.Module:
     """Return the network that a constructor argument names, or the user's own module as it is.
 
     Args:
@@ -91,7 +92,6 @@ def resolve_decoder(
         inputs: length of the code.
         outputs: numbers at each position.
         sizes: of a network chosen by name.
-        generator: built for a game: two hidden layers in an MLP.
 
     Raises:
         ConfigurationError: for an unknown name, or convolutions on vectors or images below 8×8.
@@ -101,4 +101,4 @@ def resolve_decoder(
     sizes.check()
     if auto_network(name, event) == "conv":
         return ConvDecoder(event, inputs, outputs, sizes.channels, sizes.classes)
-    return MLPDecoder(event, inputs, outputs, sizes.hidden, sizes.classes, layers=2 if generator else 1)
+    return MLPDecoder(event, inputs, outputs, sizes.hidden, sizes.classes, sizes.layers, sizes.activation)

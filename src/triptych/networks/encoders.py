@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.networks.blocks import Sizes, mlp, with_label
+from triptych.networks.blocks import ACTIVATIONS, LeakyReLU, Sizes, mlp, with_label
 
 SMALLEST = 4
 """Convolutional networks halve an image until its shorter side would fall below this."""
@@ -33,28 +33,26 @@ class MLPEncoder(nn.Module):
         hidden: units of each hidden layer.
         classes: number of labels that it is conditioned on; 0 for none.
         layers: number of hidden layers.
-        leaky: leaky rectifiers, as critics use, instead of rectifiers.
+        activation: a name in `ACTIVATIONS`.
     """
 
     def __init__(
-        self, event: Event, outputs: int, hidden: int = 400, classes: int = 0, layers: int = 1, leaky: bool = False
+        self,
+        event: Event,
+        outputs: int,
+        hidden: int = 400,
+        classes: int = 0,
+        layers: int = 1,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         self.classes = classes
-        activation = LeakyReLU if leaky else nn.ReLU
-        self.layers = mlp(event.dims + classes, [hidden] * layers, outputs, activation)
+        self.layers = mlp(event.dims + classes, [hidden] * layers, outputs, ACTIVATIONS[activation])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Map scaled examples (and labels) to `(B, outputs)`."""
         out: Tensor = self.layers(with_label(x.flatten(1), label, self.classes))
         return out
-
-
-class LeakyReLU(nn.LeakyReLU):
-    """The leaky rectifier with the slope 0.2 of DCGAN (Radford et al. 2016, §3)."""
-
-    def __init__(self) -> None:
-        super().__init__(0.2)
 
 
 class ConvEncoder(nn.Module):
@@ -95,7 +93,9 @@ class ConvEncoder(nn.Module):
         return out
 
 
-def resolve_encoder(name: str | nn.Module, event: Event, outputs: int, sizes: Sizes, critic: bool = False) -> nn.Module:
+def resolve_encoder(
+    name: str | nn.Module, event: Event, outputs: int, sizes: Sizes, spectral: bool = False
+) -> nn.Module:
     """Return the network that a constructor argument names, or the user's own module as it is.
 
     Args:
@@ -104,7 +104,7 @@ def resolve_encoder(name: str | nn.Module, event: Event, outputs: int, sizes: Si
         event: what one example is.
         outputs: length of the result.
         sizes: of a network chosen by name.
-        critic: built for a game: leaky rectifiers, two hidden layers, spectral norm on convolutions.
+        spectral: divide the weights of convolutions by their spectral norms.
 
     Raises:
         ConfigurationError: for an unknown name, or convolutions on vectors or images below 8×8.
@@ -113,8 +113,8 @@ def resolve_encoder(name: str | nn.Module, event: Event, outputs: int, sizes: Si
         return name
     sizes.check()
     if auto_network(name, event) == "conv":
-        return ConvEncoder(event, outputs, sizes.channels, sizes.classes, spectral=critic)
-    return MLPEncoder(event, outputs, sizes.hidden, sizes.classes, layers=2 if critic else 1, leaky=critic)
+        return ConvEncoder(event, outputs, sizes.channels, sizes.classes, spectral)
+    return MLPEncoder(event, outputs, sizes.hidden, sizes.classes, sizes.layers, sizes.activation)
 
 
 def auto_network(name: str, event: Event) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import tempfile
 from collections.abc import Callable
@@ -35,7 +36,10 @@ def _objectives(model: Model) -> bool:
 
 def _partition(model: Model) -> bool:
     owned = [id(p) for player in model.players for p in player.parameters()]
-    assert len(owned) == len(set(owned)), "two players own one parameter"
+    for one, other in itertools.combinations(model.players, 2):
+        shared = {id(p) for p in one.parameters()} & {id(p) for p in other.parameters()}
+        assert not (shared and one.meets(other)), f"{one.name} and {other.name} own one parameter in the same round"
+    assert all(len(p.parameters()) == len({id(own) for own in p.parameters()}) for p in model.players)
     missing = [name for name, p in model.named_parameters() if id(p) not in owned]
     assert not missing, f"no player owns {missing}"
     return True

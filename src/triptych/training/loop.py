@@ -149,10 +149,11 @@ class Training:
             started = time.perf_counter()
             noise = self.noise(generator)
             factor = self.learning_rate_factor()
-            for seat in self.seats:
+            playing = [seat for seat in self.seats if seat.player.plays(self.step)]
+            for seat in playing:
                 seat.schedule(factor)
                 for _ in range(seat.player.turns):
-                    if seat is self.seats[0]:
+                    if seat is playing[0]:
                         batch = next(batches)
                     self.turn(seat, batch, noise)
             self.step += 1
@@ -249,6 +250,8 @@ class Training:
         losses: dict[str, float] = {}
         for seat in self.seats:
             own = [(names, figures) for _, player, names, figures in self.pending if player is seat]
+            if not own:
+                continue
             figures = torch.stack([figures for _, figures in own]).double().mean(0)
             if self.world > 1:
                 figures = self.fabric.all_reduce(figures, reduce_op="mean")  # type: ignore[assignment]

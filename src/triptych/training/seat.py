@@ -85,7 +85,9 @@ def give_turn(seats: Sequence[Seat], seat: Seat) -> None:
     """Freeze all parameters but those of `seat`."""
     for other in seats:
         for parameter in other.parameters:
-            parameter.requires_grad_(other is seat)
+            parameter.requires_grad_(False)
+    for parameter in seat.parameters:
+        parameter.requires_grad_(True)
 
 
 def non_finite(seat: Seat, means: dict[str, float], norm: float) -> str | None:

@@ -11,7 +11,7 @@ from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.base import Player, Terms
-from triptych.models.questions import Decoder, Sampler
+from triptych.models.questions import LatentSampler
 from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.adversarial import Loss, generator_sees_real, resolve_loss
@@ -20,7 +20,7 @@ ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 """The optimiser of both players, as in Radford et al. 2016, §4."""
 
 
-class GAN(Sampler, Decoder):
+class GAN(LatentSampler):
     """A generator x = G(z), z ~ N(0, I), trained against a critic that tells its examples from real ones.
 
     The game is given by `loss`, one function of what the critic says of both (see
@@ -70,9 +70,9 @@ class GAN(Sampler, Decoder):
         self.loss = resolve_loss(loss)
         self.generator_sees_real = generator_sees_real(self.loss)
         self.critic_steps = critic_steps
-        sizes = Sizes(hidden, channels, classes)
-        self.generator = resolve_decoder(generator, event, latent, event.shape[0], sizes, generator=True)
-        self.critic = resolve_encoder(critic, event, 1, sizes, critic=True)
+        sizes = Sizes(hidden, channels, classes, layers=2)
+        self.generator = resolve_decoder(generator, event, latent, event.shape[0], sizes)
+        self.critic = resolve_encoder(critic, event, 1, sizes._replace(activation="leaky-relu"), spectral=True)
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -85,13 +85,13 @@ class GAN(Sampler, Decoder):
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on fresh fakes that carry no graph."""
         with torch.no_grad():
-            fake = self.generate(self.prior(len(batch.x), noise), batch.label)
+            fake = self.generate(self.draw_codes(len(batch.x), noise), batch.label)
         real = self.event.scaled(batch.x)
         return {"adversarial": self.loss(self.judge(real, batch.label), self.judge(fake, batch.label)).critic}
 
     def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the generator minimises; real examples are judged only if the loss looks at them."""
-        fake = self.judge(self.generate(self.prior(len(batch.x), noise), batch.label), batch.label)
+        fake = self.judge(self.generate(self.draw_codes(len(batch.x), noise), batch.label), batch.label)
         if self.generator_sees_real:
             with torch.no_grad():
                 real = self.judge(self.event.scaled(batch.x), batch.label)
@@ -99,8 +99,8 @@ class GAN(Sampler, Decoder):
             real = torch.zeros_like(fake)
         return {"adversarial": self.loss(real, fake).generator}
 
-    def prior(self, n: int, noise: Noise) -> Tensor:
-        """Draw codes z ~ N(0, I), `(n, latent)`."""
+    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+        """Draw z ~ N(0, I), `(n, latent)`."""
         return noise.normal((n, self.latent))
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
@@ -117,7 +117,7 @@ class GAN(Sampler, Decoder):
 
     def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes, and make their examples."""
-        return self.examples_of(self.prior(n, noise), label)
+        return self.examples_of(self.draw_codes(n, noise), label)
 
     def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return G(z), rounded to levels."""

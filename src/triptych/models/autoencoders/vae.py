@@ -1,4 +1,4 @@
-"""The variational autoencoder."""
+"""The variational autoencoder: one bound whose parts can be exchanged."""
 
 from __future__ import annotations
 
@@ -8,35 +8,46 @@ import torch
 from torch import Tensor, nn
 
 from triptych.data.batches import Batch
-from triptych.distributions import DiagonalNormal, Law, resolve_law
+from triptych.distributions import DiagonalNormal, Law, Prior, PriorSetting, kl_divergence, resolve_law, resolve_prior
 from triptych.errors import ConfigurationError
 from triptych.event import Event
+from triptych.models.autoencoders.latent import latent_of
+from triptych.models.autoencoders.posteriors import Draw, Joint, Posterior, PosteriorSetting, resolve_posterior
 from triptych.models.base import Player, Terms
-from triptych.models.questions import Bounded, Bounds, Reconstructor, Sampler
+from triptych.models.questions import ImportanceWeighted, LatentSampler, Reconstructor, Weights
 from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.likelihood import importance_bound
+from triptych.objectives.variational import RateWeight
 
 
-class VAE(Sampler, Bounded, Reconstructor):
+class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
     """A latent-variable model trained on a lower bound of its likelihood.
 
-    `log p(x) ≥ E_q(z|x) log p(x | z) - KL(q(z | x) ‖ p(z))`, with p(z) = N(0, I), a diagonal Gaussian
-    q(z | x), and any law p(x | z). The first term's negative is the *distortion*, the second the *rate*,
-    both in nats. Reference: Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, §2.2-2.4, app. B.
+    `log p(x) ≥ E_q(z|x) log p(x | z) - KL(q(z | x) ‖ p(z))`, for any prior p(z), any family of posteriors
+    q(z | x) and any law p(x | z). The first term's negative is the *distortion*, the second the *rate*, both
+    in nats. Reference: Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, §2.2-2.4, app. B.
 
     Args:
         event: what one example is.
-        latent: dimensions of the code.
+        latent: dimensions of the code; None for 32, or as many as an example has if fewer.
         pixels: law of an example given its code: a name, "auto", or a `Law` class.
-        encoder: "auto", "mlp", "conv", or a module from scaled examples to `(B, 2·latent)`.
+        encoder: "auto", "mlp", "conv", or a module from scaled examples to `(B, F)`, F as the posterior takes.
         decoder: "auto", "mlp", "conv", or a module from codes to the law's features.
-        hidden: units of an MLP's hidden layer.
+        prior: p(z): "normal", or another name or `Prior`.
+        posterior: q(z | x): "gaussian", or another name or `Posterior`.
+        components: parts of a prior that is a mixture, or transforms of one that is a flow.
+        transforms: steps of a posterior that is a flow, or follows dynamics.
+        beta: factor on the rate in the objective.
+        kl_warmup: minibatches over which that factor rises from 0.
+        free_bits: nats of each code's dimension that cost nothing.
+        hidden: units of an MLP's hidden layers.
+        layers: hidden layers of an MLP.
+        activation: of an MLP: relu, leaky-relu, sigmoid or tanh.
         channels: channels next to the image in a convolutional network.
         classes: number of labels to condition on; 0 for none.
 
     Raises:
-        ConfigurationError: for latent < 1, an unknown network or law, or one that does not fit the data.
+        ConfigurationError: for latent < 1 or larger than the data, an unknown part, or one that does not fit the data.
 
     Example:
         >>> import triptych as tp
@@ -49,67 +60,104 @@ class VAE(Sampler, Bounded, Reconstructor):
     def __init__(
         self,
         event: Event,
-        latent: int = 32,
+        latent: int | None = None,
         pixels: str | type[Law] = "auto",
         encoder: str | nn.Module = "auto",
         decoder: str | nn.Module = "auto",
+        prior: str | Prior = "normal",
+        posterior: str | Posterior = "gaussian",
+        components: int = 16,
+        transforms: int = 4,
+        beta: float = 1.0,
+        kl_warmup: int = 0,
+        free_bits: float = 0.0,
         hidden: int = 400,
+        layers: int = 1,
+        activation: str = "relu",
         channels: int = 32,
         classes: int = 0,
     ) -> None:
         super().__init__(event, classes)
-        if latent < 1:
-            raise ConfigurationError(f"latent={latent}: expected at least 1 dimension")
-        self.latent = latent
+        self.latent = latent = latent_of(latent, event)
         self.law = resolve_law(pixels, event)
-        sizes = Sizes(hidden, channels, classes)
-        self.encoder = resolve_encoder(encoder, event, 2 * latent, sizes)
+        self.weight = RateWeight(beta, kl_warmup, free_bits)
+        sizes = Sizes(hidden, channels, classes, layers, activation)
+        self.posterior = resolve_posterior(posterior, PosteriorSetting(latent, hidden, transforms))
+        self.encoder = resolve_encoder(encoder, event, self.posterior.features, sizes)
         self.decoder = resolve_decoder(decoder, event, latent, self.law.channels(event), sizes)
+        self.prior = resolve_prior(prior, PriorSetting(latent, event, components, self.approximate))
 
     @property
     def players(self) -> tuple[Player, ...]:
-        """One player: encoder and decoder together raise the bound."""
-        modules = [self.encoder, self.decoder]
+        """One player: all parts together raise the bound."""
+        modules = [self.encoder, self.decoder, self.posterior, self.prior]
         return (Player("model", modules, self.objective, optimizer=partial(torch.optim.Adam, lr=1e-3)),)
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return the two terms of the negative bound, in nats."""
-        posterior = self.posterior(batch.x, batch.label)
-        likelihood = self.likelihood(posterior.sample(noise), batch.label)
-        return {"distortion": -likelihood.log_prob(batch.x), "rate": posterior.kl_to_standard()}
+        """Return the two terms of the negative bound, in nats, and what the objective adds to them."""
+        features = self.features(batch.x, batch.label)
+        drawn = self.posterior.draw(features, noise, self.joint(batch.x, batch.label))
+        distortion = -self.likelihood(drawn.z, batch.label).log_prob(batch.x)
+        rate = self.rate(features, drawn)
+        terms = {"distortion": distortion, "rate": rate.sum(1)}
+        if not self.weight.plain:
+            terms["excess"] = self.weight.excess(rate, batch.number)
+        return terms
 
-    def posterior(self, x: Tensor, label: Tensor | None) -> DiagonalNormal:
-        """Return q(z | x)."""
-        statistics = conditioned(self.encoder, self.event.scaled(x), label).float()
-        if statistics.shape[1:] != (2 * self.latent,):
-            given = tuple(statistics.shape[1:])
-            raise ConfigurationError(f"the encoder gave {given} numbers an example: expected ({2 * self.latent},)")
-        mean, log_scale = statistics.chunk(2, 1)
-        return DiagonalNormal(mean, log_scale)
+    def features(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return what the encoder says of each example, `(B, posterior.features)`."""
+        features = conditioned(self.encoder, self.event.scaled(x), label).float()
+        return self._checked(features)
+
+    def _checked(self, features: Tensor) -> Tensor:
+        if features.shape[1:] != (self.posterior.features,):
+            given, expected = tuple(features.shape[1:]), self.posterior.features
+            raise ConfigurationError(f"the encoder gave {given} numbers an example: expected ({expected},)")
+        return features
+
+    def rate(self, features: Tensor, drawn: Draw) -> Tensor:
+        """Return KL(q ‖ p), `(B, Z)` by dimension in closed form where there is one, else from the draw, `(B, 1)`."""
+        known = kl_divergence(self.posterior.law(features), self.prior)
+        return (drawn.log_q - self.prior.log_prob(drawn.z)).unsqueeze(1) if known is None else known
+
+    def approximate(self, scaled: Tensor) -> DiagonalNormal:
+        """Return q(z | x) of scaled examples, where it is a Gaussian and no label is needed."""
+        if self.classes:
+            raise ConfigurationError("a prior that is made of posteriors has no labels: leave --classes, or the prior")
+        law = self.posterior.law(self._checked(self.encoder(scaled).float()))
+        if law is None:
+            raise ConfigurationError("a prior that is made of posteriors takes Gaussian ones: leave posterior=gaussian")
+        return law
 
     def likelihood(self, z: Tensor, label: Tensor | None) -> Law:
         """Return p(x | z)."""
         return self.law(conditioned(self.decoder, z, label), self.event)
 
-    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
-        """Return the importance-weighted bound; one sample is the ELBO."""
-        posterior = self.posterior(x, label)
-        prior = DiagonalNormal.standard(len(x), self.latent, x.device)
-        log_weights = []
-        for _ in range(samples):
-            z = posterior.sample(noise)
-            log_weights.append(self.likelihood(z, label).log_prob(x) + prior.log_prob(z) - posterior.log_prob(z))
-        lower = importance_bound(torch.stack(log_weights))
-        return Bounds(lower, torch.full_like(lower, torch.inf))
+    def joint(self, x: Tensor, label: Tensor | None) -> Joint:
+        """Return log p(x, z) as a function of z."""
+        return lambda z: self.likelihood(z, label).log_prob(x) + self.prior.log_prob(z)
+
+    def weigh(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
+        """Return the weights of `samples` codes drawn from q(z | x), `(B, samples)`."""
+        features = self.features(x, label).repeat_interleave(samples, 0)
+        x = x.repeat_interleave(samples, 0)
+        label = None if label is None else label.repeat_interleave(samples, 0)
+        drawn = self.posterior.draw(features, noise, self.joint(x, label))
+        log_likelihood = self.likelihood(drawn.z, label).log_prob(x)
+        log_ratio = self.prior.log_prob(drawn.z) - drawn.log_q
+        return Weights(log_likelihood.view(-1, samples), log_ratio.view(-1, samples))
+
+    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+        """Draw codes from the prior."""
+        return self.prior.sample(n, noise)
 
     def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes from the prior, then examples from p(x | z)."""
-        z = DiagonalNormal.standard(n, self.latent, self.device).sample(noise)
-        return self.likelihood(z, label).sample(noise)
+        return self.likelihood(self.draw_codes(n, noise), label).sample(noise)
 
     def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Return the mean of q(z | x)."""
-        return self.posterior(x, label).mean
+        """Return the code that stands for q(z | x): its mean, if it is a Gaussian."""
+        return self.posterior.code(self.features(x, label))
 
     def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return the mean of p(x | z), rounded to levels."""

@@ -1,4 +1,4 @@
-"""The questions, and what is derived from them for every model that answers."""
+"""Walks through the space of codes."""
 
 from __future__ import annotations
 
@@ -7,58 +7,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.models.base import QUESTIONS, Model
-from triptych.models.completion import Completer, Completion
-from triptych.models.questions import (
-    Bounded,
-    Bounds,
-    Decoder,
-    Density,
-    Encoder,
-    Reconstructor,
-    Sampler,
-)
-from triptych.objectives.likelihood import bits_per_dim
-
-__all__ = [
-    "Bounded",
-    "Bounds",
-    "Completer",
-    "Completion",
-    "Decoder",
-    "Density",
-    "Encoder",
-    "Reconstructor",
-    "Sampler",
-    "answers",
-    "bits_per_dim",
-    "interpolate",
-    "likelihood_kind",
-]
-
-
-def answers(model: Model | type[Model]) -> tuple[str, ...]:
-    """Return the names of the queries that a model answers.
-
-    >>> from triptych.models.adversarial.gan import GAN
-    >>> answers(GAN)
-    ('sample', 'decode')
-    """
-    kind = model if isinstance(model, type) else type(model)
-    return tuple(query for query in QUESTIONS if hasattr(kind, query))
-
-
-def likelihood_kind(model: Model | type[Model]) -> str:
-    """Return what a model can say of log p(x): "exact", "lower bound" or "none".
-
-    >>> from triptych.models.autoencoders.vae import VAE
-    >>> likelihood_kind(VAE)
-    'lower bound'
-    """
-    kind = model if isinstance(model, type) else type(model)
-    if issubclass(kind, Density):
-        return "exact"
-    return "lower bound" if issubclass(kind, Bounded) else "none"
+from triptych.models.questions import Reconstructor
 
 
 def interpolate(model: Reconstructor, start: Examples, end: Examples, steps: int = 8, path: str = "linear") -> Examples:

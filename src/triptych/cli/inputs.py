@@ -1,0 +1,130 @@
+"""What the command line's verbs are asked about: image files, or test examples of the run's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triptych.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from triptych.data.examples import Examples
+    from triptych.event import Event
+    from triptych.models.base import Model
+
+Run = Annotated[Path, typer.Argument(help="A run directory.")]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option("--image", help="An image file; may be given several times. Else test examples of the run's data."),
+]
+Fit = Annotated[
+    bool, typer.Option("--fit", help="Crop, resize and round images that are not of the model's size and levels.")
+]
+Count = Annotated[int, typer.Option("--count", help="How many test examples, where no image is given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int) -> Examples:
+    """Return image files as examples of a model's event, treated as the run's training data were.
+
+    Their colours become the model's. Where the training data were binarised, so are they (if by chance, drawn
+    from `seed`). Of another model with fewer than 256 levels the file must have no other values than those,
+    spread over 0 … 255 as triptych writes pictures.
+
+    Args:
+        files: image files.
+        run: the run directory of the model.
+        event: of the model.
+        fit: crop and resize images of another size, and round to the nearest level.
+        seed: of what is drawn.
+
+    Raises:
+        DataError: for a file that is no image, or of another size or other levels without `fit`.
+    """
+    import torch
+
+    from triptych.data.decode import decode_image
+    from triptych.data.examples import Examples
+    from triptych.data.load import binarised
+    from triptych.data.source import Source
+    from triptych.training.rundir import read_config
+
+    channels, height, width = event.shape
+    if channels not in (1, 3):
+        raise DataError(f"image files have 1 or 3 colours, the model's images {channels}: complete them in Python")
+    square = height if fit and height == width else None
+    pixels = []
+    for file in files:
+        one = decoded(decode_image, file, image_size=square, colours=channels)
+        hint = "--fit crops its central square and resizes it" if height == width else "resize it"
+        require_size(file, one.shape[1:], event, hint)
+        pixels.append(torch.tensor(one))
+    x = torch.stack(pixels)
+    config = run / "config.yaml"
+    how = read_config(config).get("data", {}).get("binarize") if config.exists() else None
+    if how is not None:
+        x = binarised(Source(x, 256, given=len(x)), how, seed, "the images")[0].data
+        return Examples(x, event)
+    return Examples(torch.cat([_levelled(x[i : i + 1], event, fit, file) for i, file in enumerate(files)]), event)
+
+
+def decoded(decode: Any, file: Path, **options: Any) -> Any:
+    """Return a decoded file.
+
+    Raises:
+        DataError: for one that cannot be read.
+    """
+    try:
+        return decode(str(file), **options)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or 'it is not an image that Pillow knows'}") from None
+    except Exception as error:  # the decoders of damaged files raise anything, SyntaxError included
+        raise DataError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def require_size(file: Path, shape: tuple[int, ...], event: Event, hint: str) -> None:
+    """Raise `DataError` unless an image of `shape` (H, W) is of the event's size."""
+    height, width = shape
+    if (height, width) != tuple(event.shape[1:]):
+        raise DataError(f"{file} is {width}×{height}, the model takes {event.shape[2]}×{event.shape[1]}: {hint}")
+
+
+def _levelled(x: Tensor, event: Event, fit: bool, file: Path) -> Tensor:
+    """Return images of 256 levels in the event's own."""
+    from triptych.event import Event
+
+    full = Event(event.shape, 256)
+    nearest = event.restored(full.scaled(x))
+    other = full.restored(event.scaled(nearest)) != x
+    if not fit and bool(other.any()):
+        raise DataError(
+            f"{file} has more levels than the model's {event.levels} (such as {int(x[other][0])} of 255): "
+            "--fit rounds to the nearest"
+        )
+    return nearest
+
+
+def tested(run: Path, model: Model, count: int, quiet: bool) -> Examples:
+    """Return the first test examples of what the run was trained on."""
+    from triptych.cli.use import data_of_run
+
+    if count < 1:
+        raise ConfigurationError(f"--count {count}: expected at least 1 example")
+    _, test = data_of_run(run, quiet, "--image")
+    found: Examples = test[:count]
+    return found
+
+
+def labels_of(model: Model, given: Examples, label: int | None, n: int) -> Any:
+    """Return the label of each completion, or None for an unconditional model."""
+    if label is not None or not model.conditional:
+        return label
+    if given.labels is None and model.embedding:
+        raise ConfigurationError("a model of vectors needs one with each image: complete with label=... from Python")
+    if given.labels is None:
+        raise ConfigurationError(f"a model of {model.classes} classes needs to know what an image is: give --label")
+    return given.labels.repeat_interleave(n, 0)

@@ -1,0 +1,123 @@
+"""Priors of codes: what p(z) is before an example is seen."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from triptych.distributions.latents import DiagonalNormal
+from triptych.errors import ConfigurationError, did_you_mean
+from triptych.event import Event
+from triptych.noise import Noise
+
+PRIORS: dict[str, type[Prior]] = {}
+"""Every prior by the name that a user can type, as its class statement gives it."""
+
+
+class PriorSetting(NamedTuple):
+    """What a prior that is chosen by name is built from."""
+
+    latent: int
+    """Dimensions of the code."""
+    event: Event
+    """What one example is."""
+    components: int
+    """Parts of a mixture, or transforms of a flow."""
+    approximate: Callable[[Tensor], DiagonalNormal]
+    """From scaled examples `(B, *event.shape)` to q(z | x); raises `ConfigurationError` where it is no Gaussian."""
+
+
+class Prior(nn.Module, ABC):
+    """A distribution p(z) of codes, whose parameters are learned with the model's.
+
+    A subclass is entered in `PRIORS` by its class statement: `class Mixture(Prior, name="mixture")`.
+
+    Args:
+        latent: dimensions of the code.
+    """
+
+    def __init_subclass__(cls, name: str | None = None) -> None:
+        """Enter a prior in `PRIORS`, if it has a name."""
+        super().__init_subclass__()
+        if name is not None:
+            PRIORS[name] = cls
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.event_shape = (latent,)
+
+    @classmethod
+    @abstractmethod
+    def made(cls, setting: PriorSetting) -> Prior:
+        """Return the prior that a name stands for."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats: `(B, Z)` to `(B,)`."""
+
+    @abstractmethod
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """Draw codes `(n, Z)`."""
+
+
+class StandardNormal(Prior, name="normal"):
+    """`p(z) = N(z; 0, I)`.
+
+    Example:
+        >>> import torch
+        >>> StandardNormal(2).log_prob(torch.zeros(1, 2))   # -log 2π
+        tensor([-1.8379])
+    """
+
+    @classmethod
+    def made(cls, setting: PriorSetting) -> StandardNormal:
+        """Return it for codes of the setting's length."""
+        return cls(setting.latent)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats."""
+        return DiagonalNormal.standard(len(z), z.shape[1], z.device).log_prob(z)
+
+    def sample(self, n: int, noise: Noise) -> Tensor:
+        """Draw codes `(n, Z)`."""
+        return noise.normal((n, *self.event_shape))
+
+
+def resolve_prior(prior: str | Prior, setting: PriorSetting) -> Prior:
+    """Return the prior that a constructor argument names, or the user's own as it is.
+
+    Raises:
+        ConfigurationError: for an unknown name, or a prior over codes of another shape.
+
+    Example:
+        >>> setting = PriorSetting(4, Event((2,)), 1, lambda x: DiagonalNormal.standard(len(x), 4))
+        >>> resolve_prior("normal", setting).event_shape
+        (4,)
+    """
+    if isinstance(prior, str):
+        if prior not in PRIORS:
+            raise ConfigurationError(f"no prior {prior!r}; {did_you_mean(prior, PRIORS)}")
+        return PRIORS[prior].made(setting)
+    if not isinstance(prior, Prior):
+        raise ConfigurationError(f"prior={prior!r}: expected a name, one of {', '.join(PRIORS)}, or a Prior")
+    if tuple(prior.event_shape) != (setting.latent,):
+        raise ConfigurationError(
+            f"the prior is over codes of shape {tuple(prior.event_shape)}, latent={setting.latent}: expected "
+            f"({setting.latent},)"
+        )
+    return prior
+
+
+KL: dict[tuple[type, type], Callable[[DiagonalNormal, Prior], Tensor]] = {
+    (DiagonalNormal, StandardNormal): lambda q, p: q.kl_by_dimension(),
+}
+"""Divergences `KL(q ‖ p)` that are known in closed form, by dimension: `(B, Z)` nats."""
+
+
+def kl_divergence(q: DiagonalNormal | None, p: Prior) -> Tensor | None:
+    """Return `KL(q ‖ p)` by dimension, `(B, Z)` nats, where it is known in closed form; else None."""
+    known = KL.get((type(q), type(p)))
+    return None if q is None or known is None else known(q, p)

@@ -1,0 +1,63 @@
+"""The questions, and what is derived from them for every model that answers."""
+
+from __future__ import annotations
+
+from triptych.models.base import QUESTIONS, Model
+from triptych.models.completion import Completer, Completion
+from triptych.models.questions import (
+    Bounded,
+    Bounds,
+    Decoder,
+    Density,
+    Encoder,
+    ImportanceWeighted,
+    LatentSampler,
+    Reconstructor,
+    Sampler,
+    Weights,
+)
+from triptych.objectives.likelihood import bits_per_dim
+from triptych.queries.paths import interpolate
+
+__all__ = [
+    "Bounded",
+    "Bounds",
+    "Completer",
+    "Completion",
+    "Decoder",
+    "Density",
+    "Encoder",
+    "ImportanceWeighted",
+    "LatentSampler",
+    "Reconstructor",
+    "Sampler",
+    "Weights",
+    "answers",
+    "bits_per_dim",
+    "interpolate",
+    "likelihood_kind",
+]
+
+
+def answers(model: Model | type[Model]) -> tuple[str, ...]:
+    """Return the names of the queries that a model answers.
+
+    >>> from triptych.models.adversarial.gan import GAN
+    >>> answers(GAN)
+    ('sample', 'sample_codes', 'decode')
+    """
+    kind = model if isinstance(model, type) else type(model)
+    return tuple(query for query in QUESTIONS if hasattr(kind, query))
+
+
+def likelihood_kind(model: Model | type[Model]) -> str:
+    """Return what a model can say of log p(x): "exact", "lower bound" or "none".
+
+    >>> from triptych.models.autoencoders.vae import VAE
+    >>> likelihood_kind(VAE)
+    'lower bound'
+    """
+    kind = model if isinstance(model, type) else type(model)
+    if issubclass(kind, Density):
+        return "exact"
+    return "lower bound" if issubclass(kind, Bounded) else "none"
