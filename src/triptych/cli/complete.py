@@ -59,9 +59,7 @@ def complete(
     from triptych.cli.output import check_free
     from triptych.training import load
 
-    if out.suffix not in (".png", ".npz"):
-        raise ConfigurationError(f"{out}: expected a .png or an .npz")
-    check_free(out, overwrite)
+    check_free(out, overwrite, (".png", ".npz"))
     if n < 1:
         raise ConfigurationError(f"{n} completions of each image were asked for: expected at least 1")
     model = load(run)

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError
 
 
-def check_free(out: Path, overwrite: bool) -> None:
-    """Raise `ConfigurationError` if something is there that would be lost."""
-    taken = out.is_file() or (out.is_dir() and any(out.iterdir()))
+DIRECTORY = ""
+"""Stands for a directory among suffixes."""
+
+
+def check_free(out: Path, overwrite: bool, suffixes: Sequence[str] = (".png", ".npz", DIRECTORY)) -> None:
+    """Refuse a place that a verb cannot write to, or where something would be lost.
+
+    Args:
+        out: a file, or a directory.
+        overwrite: replace what is there.
+        suffixes: those that the verb can write; `DIRECTORY` for a name without one.
+
+    Raises:
+        ConfigurationError: for another suffix, or if something is there.
+    """
+    if out.suffix not in suffixes:
+        raise ConfigurationError(f"{out}: expected {_listed(suffixes)}")
+    taken = out.is_file() or (out.is_dir() and (out.suffix != DIRECTORY or any(out.iterdir())))
     if taken and not overwrite:
         raise ConfigurationError(f"{out} is already there: choose another name with -o, or --overwrite")
-    if out.suffix not in ("", ".png", ".npz"):
-        raise ConfigurationError(f"{out}: expected a .png, an .npz or a directory")
+
+
+def _listed(suffixes: Sequence[str]) -> str:
+    """Name kinds of files in a sentence.
+
+    >>> _listed([".png", ".npz", DIRECTORY])
+    'a .png, an .npz or a directory'
+    """
+    names = ["a directory" if s == DIRECTORY else f"an {s}" if s == ".npz" else f"a {s}" for s in suffixes]
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def write_examples(examples: Examples, out: Path) -> None:
