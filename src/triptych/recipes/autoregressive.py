@@ -1,85 +1,10 @@
-"""Published results, and how to train towards them: a recipe a figure."""
+"""Published results of autoregressive models."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from triptych.errors import ConfigurationError, did_you_mean
-
-if TYPE_CHECKING:
-    from triptych.event import Event
-
-DATA = {"mnist": "hub:ylecun/mnist", "cifar10": "hub:uoft-cs/cifar10"}
-"""Where the data of recipes are, if nobody says that they are elsewhere."""
-KINDS = {"mnist": ((1, 28, 28), 2), "cifar10": ((3, 32, 32), 256)}
-"""Shape and levels of their examples, as recipes take them."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One published figure and the settings that lead to it, as far as there are options for them.
-
-    Args:
-        model: name in the catalogue.
-        data: name in `DATA`.
-        figure: as published, in `unit`: negative log-likelihood of the test set, so that less is better.
-        unit: "nats" per image, or "bits/dim".
-        reference: the paper, and the table that has the figure.
-        note: what the paper does not say, or what is different here.
-        arguments: constructor arguments of the model, where they are not the catalogue's.
-        training: options of `fit`, with a budget among them.
-        data_options: options of `data.load`.
-        validate: share of the training split on which the best weights are chosen.
-        protocol: how the figure was measured.
-    """
-
-    model: str
-    data: str
-    figure: float
-    unit: str
-    reference: str
-    note: str
-    arguments: Mapping[str, Any]
-    training: Mapping[str, Any]
-    data_options: Mapping[str, Any] = field(default_factory=dict)
-    validate: float = 1 / 6
-    protocol: str = ""
-
-    def check(self, event: Event) -> None:
-        """Raise unless data are of the kind that the published figure is about.
-
-        Raises:
-            ConfigurationError: for other images.
-        """
-        shape, levels = KINDS[self.data]
-        if (event.shape, event.levels) != (shape, levels):
-            raise ConfigurationError(
-                f"the published figure is of {self.data}, {'×'.join(map(str, shape))} images of {levels} levels: "
-                f"--data holds {event}; for other data name the model, `triptych train {self.model}`"
-            )
-
-    @property
-    def published(self) -> str:
-        """The figure with its unit and source, in a line."""
-        return f"{self.figure:.2f} {self.unit} ({self.reference})"
-
-
-def find_recipe(name: str) -> Recipe:
-    """Return the recipe of a name.
-
-    Raises:
-        ConfigurationError: for a name that is not there, with the nearest ones.
-
-    Example:
-        >>> find_recipe("pixelcnn-mnist").published
-        '81.30 nats (van den Oord et al. 2016, Pixel Recurrent Neural Networks, table 4)'
-    """
-    if name not in RECIPES:
-        raise ConfigurationError(f"no recipe {name!r}; {did_you_mean(name, RECIPES)}")
-    return RECIPES[name]
-
+from triptych.recipes.recipe import Recipe
 
 _PIXELRNN = "van den Oord et al. 2016, Pixel Recurrent Neural Networks, table"
 _MADE = "Germain et al. 2015, MADE, table 6"
@@ -104,7 +29,7 @@ def _cifar(model: str, figure: float, reference: str, note: str, arguments: dict
     )
 
 
-RECIPES: dict[str, Recipe] = {
+AUTOREGRESSIVE: dict[str, Recipe] = {
     "fvsbn-mnist": _mnist(
         "fvbn",
         97.45,
@@ -228,4 +153,4 @@ RECIPES: dict[str, Recipe] = {
         ema=0.9995,
     ),
 }
-"""Every recipe by the name that a user can type."""
+"""By the name that a user can type."""

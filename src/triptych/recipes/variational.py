@@ -1,0 +1,42 @@
+"""Published results of variational models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triptych.recipes.recipe import Recipe
+
+_TABLE = "Mescheder et al. 2017, Adversarial Variational Bayes, table 2"
+_NETWORKS = "The networks are ours, multi-layer perceptrons in place of convolutions; so are learning rate and budget."
+_ESTIMATE = (
+    "the importance-weighted bound of 5,000 codes on the 10,000 test images, each pixel drawn once with its intensity "
+    "as the probability (triptych evaluate RUN --metrics bounds --importance 5000); published by annealed importance "
+    "sampling"
+)
+_BOUND = (
+    "the evidence lower bound on the 10,000 test images, each pixel drawn once with its intensity as the probability: "
+    "triptych evaluate RUN --metrics bounds"
+)
+_MLP = {"encoder": "mlp", "decoder": "mlp", "layers": 2}
+
+
+def _mnist(
+    model: str, figure: float, reference: str, note: str, arguments: dict[str, Any], protocol: str, **training: Any
+) -> Recipe:
+    """Return a recipe on MNIST binarised anew every epoch; 1,000 training images choose the best weights."""
+    training = {"batch_size": 128, "lr": 1e-3, "schedule": "cosine", **training}
+    options = {"binarize": "stochastic"}
+    return Recipe(
+        model, "mnist", figure, "nats", reference, note, {**_MLP, **arguments}, training, options, 1 / 60, protocol
+    )
+
+
+VARIATIONAL: dict[str, Recipe] = {
+    "vae-8-mnist": _mnist(
+        "vae", 90.9, f"{_TABLE}, VAE (8-dim)", _NETWORKS, {"latent": 8, "hidden": 512}, _ESTIMATE, steps=80_000
+    ),
+    "vae-32-mnist": _mnist(
+        "vae", 81.9, f"{_TABLE}, VAE (32-dim)", _NETWORKS, {"latent": 32, "hidden": 512}, _ESTIMATE, steps=80_000
+    ),
+}
+"""By the name that a user can type."""
