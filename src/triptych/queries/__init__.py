@@ -18,6 +18,7 @@ from triptych.models.questions import (
 )
 from triptych.objectives.likelihood import bits_per_dim
 from triptych.queries.paths import interpolate
+from triptych.queries.reconstruction import squared_errors
 
 __all__ = [
     "Bounded",
@@ -36,6 +37,7 @@ __all__ = [
     "bits_per_dim",
     "interpolate",
     "likelihood_kind",
+    "squared_errors",
 ]
 
 
