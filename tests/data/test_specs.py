@@ -151,13 +151,13 @@ def test_fewer_levels_than_the_images_have() -> None:
 def test_a_name_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "faces").mkdir()
-    for given, hint in (("digit", "did you mean digits?"), ("faecs", "did you mean faces?")):
+    for given, hint in (("digit", "did you mean digits?"), ("facse", "did you mean faces")):
         with pytest.raises(DataError) as caught:
             load(given)
         assert str(caught.value).startswith(f"{given!r} does not exist") and hint in str(caught.value)
     with pytest.raises(DataError, match="did you mean faces"):
         load(str(tmp_path / "face" / "train"))
-    with pytest.raises(DataError, match="there is: digits, grid, moons, ring, swiss-roll"):
+    with pytest.raises(DataError, match="there is: digits, factors, grid, moons, ring, swiss-roll"):
         load("zzzzzz")
 
 

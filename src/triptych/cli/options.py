@@ -107,7 +107,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but results 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all that is random.")]
 Data = Annotated[
-    str, typer.Option("--data", help="digits, ring, grid, moons, swiss-roll, a folder, a file, or hub:owner/name.")
+    str,
+    typer.Option("--data", help="digits, factors, ring, grid, moons, swiss-roll, a folder, a file, or hub:owner/name."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Data sets that need no download: scikit-learn's digits, and the 2-D toys of the literature."""
+"""Data sets that need no download: scikit-learn's digits, images of known factors, the 2-D toys of the literature."""
 
 from __future__ import annotations
 
@@ -7,14 +7,30 @@ import math
 import torch
 from torch import Tensor
 
+from triptych.data.factors import factors
 from triptych.data.source import Source
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.noise import mix
 
 TOYS = ("ring", "grid", "moons", "swiss-roll")
-NAMES = ("digits", *TOYS)
+NAMES = ("digits", "factors", *TOYS)
+
+_TOY_COUNT = 10_000
 
 _SPREADS = {"ring": 0.01, "grid": 0.05}
+
+
+def named(name: str, count: int | None, seed: int) -> Source:
+    """Return the data set of a name in `NAMES`.
+
+    Args:
+        name: one of `NAMES`.
+        count: number of examples of a toy; None for 10,000.
+        seed: of a toy's draw.
+    """
+    if name in TOYS:
+        return toy(name, count or _TOY_COUNT, seed)
+    return {"digits": digits, "factors": factors}[name]()
 
 
 def digits() -> Source:

@@ -22,7 +22,7 @@ class Examples:
             memory-mapped tensor larger than memory.
         event: what one example is.
         labels: `int64 (N,)`, or None; or float vectors `(N, E)`, for models that are conditioned on them.
-        classes: the name of each label; empty where there are no labels.
+        classes: the name of each label, or of each number of a vector; empty if they have none.
         intensities: for data binarised anew every epoch, `uint8 (N, C, H, W)` of 256 (or the source's)
             levels; `data` is then one fixed draw from it. None otherwise.
         intensity_levels: number of levels of `intensities`.

@@ -19,7 +19,6 @@ from triptych.errors import ConfigurationError, DataError, did_you_mean
 from triptych.event import Event
 from triptych.noise import mix
 
-_TOY_COUNT = 10_000
 _TABLES = (".csv", ".tsv")
 _BINARISATIONS = ("threshold", "stochastic")
 # Keep the split and the fixed binarisation unrelated to each other, and to the draw of a toy.
@@ -43,11 +42,11 @@ def load(
 ) -> tuple[Examples, Examples]:
     """Return the training and the test examples of a data set.
 
-    A spec is `digits` (8×8, embedded); a 2-D toy (`ring`, `grid`, `moons`, `swiss-roll`); a folder of
-    images; a folder of parquet files; an `.npz`, `.npy` or `.csv` file; or `hub:owner/name`. Given splits
-    are kept; where there are none, a seeded share of every class becomes the test set. Images are decoded
-    once, into `$TRIPTYCH_CACHE` (`~/.cache/triptych`); a set larger than half of the available memory
-    stays there and is read batch by batch.
+    A spec is `digits` (8×8, embedded); `factors` (32×32, drawn on the spot, labelled by what they were drawn
+    from); a 2-D toy (`ring`, `grid`, `moons`, `swiss-roll`); a folder of images; a folder of parquet files; an
+    `.npz`, `.npy` or `.csv` file; or `hub:owner/name`. Given splits are kept; where there are none, a seeded share
+    of every class becomes the test set. Images are decoded once, into `$TRIPTYCH_CACHE` (`~/.cache/triptych`); a
+    set larger than half of the available memory stays there and is read batch by batch.
 
     Args:
         spec: what to load.
@@ -99,7 +98,8 @@ def describe(examples: Examples) -> str:
         >>> describe(load("digits")[0])
         '1,348 examples, 1×8×8 image, 17 levels, 10 classes'
     """
-    classes = f", {len(examples.classes)} classes" if examples.classes else ""
+    what = "classes" if examples.labels is None or examples.labels.dim() == 1 else "factors"
+    classes = f", {len(examples.classes)} {what}" if examples.classes else ""
     where = "" if examples.resident else ", on disk"
     return f"{len(examples):,} examples, {examples.event}{classes}{where}"
 
@@ -198,10 +198,8 @@ def _read(
         raise ConfigurationError(f"--label-column is for tables, not for {spec}: leave it out")
     if count is not None and spec not in embedded.TOYS:
         raise ConfigurationError(f"a count of examples is for toys only: {', '.join(embedded.TOYS)}")
-    if spec == "digits":
-        return embedded.digits()
-    if spec in embedded.TOYS:
-        return embedded.toy(spec, count or _TOY_COUNT, seed)
+    if own:
+        return embedded.named(spec, count, seed)
     if remote:
         return load_hub(spec.removeprefix("hub:"), how, column, label)
     if files:

@@ -22,7 +22,7 @@ class Source:
         data: `uint8 (N, C, H, W)` or `float32 (N, D)`.
         levels: number of values of a sub-pixel; None for vectors.
         labels: `int64 (N,)` indices into `classes`, float vectors `(N, E)`, or None.
-        classes: the name of each label.
+        classes: the name of each label, or of each number of a vector; empty if they have none.
         given: number of examples of the given training split; None where the source has no splits.
         resident: whether `data` is in memory.
         key: names `data` on disk where it is not.
