@@ -20,7 +20,7 @@ REFUSED = {
     ("multiscale-pixelcnn", "vector"),
 }
 """Tables over 256 levels are too large, and there are none over real numbers; resolutions are those of images."""
-SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 3}
+SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 3, "transforms": 2}
 
 
 def small(name: str, event: Event, **arguments):

@@ -15,6 +15,9 @@ from triptych.noise import Noise
 POSTERIORS: dict[str, type[Posterior]] = {}
 """Every family by the name that a user can type, as its class statement gives it."""
 
+CONTEXT = 64
+"""Numbers of an example that networks of a family's own see beside the code."""
+
 Joint = Callable[[Tensor], Tensor]
 """From codes `(B, Z)`, one for each example, to log p(x, z) in nats, `(B,)`."""
 
