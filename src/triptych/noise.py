@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -76,6 +76,23 @@ class Noise:
     def integers(self, high: int, shape: Sequence[int]) -> Tensor:
         """Draw whole numbers uniform on 0 … high-1 of the given shape."""
         return self._mine(torch.randint(high, self._all(shape), generator=self.generator, device=self.device))
+
+    def by(self, sampler: Callable[[int], Tensor], n: int) -> Tensor:
+        """Draw `n` rows by a sampler that takes its numbers from torch's global generator, which is left as it was.
+
+        Args:
+            sampler: from a number of rows to as many, such as `lambda n: distribution.sample((n,))`.
+            n: how many rows this process needs.
+
+        Example:
+            >>> normal = torch.distributions.Normal(0.0, 1.0)
+            >>> Noise.of(0).by(lambda n: normal.sample((n,)), 3).shape
+            torch.Size([3])
+        """
+        seed = int(torch.randint(1 << 62, (), generator=self.generator, device=self.device))
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            return self._mine(sampler(n * self.world))
 
     def _all(self, shape: Sequence[int]) -> list[int]:
         return [shape[0] * self.world, *shape[1:]]

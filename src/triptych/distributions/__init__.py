@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from triptych.distributions.flows import FlowPrior
 from triptych.distributions.latents import DiagonalNormal
 from triptych.distributions.law import LAWS, Law
+from triptych.distributions.mixtures import LearnedMixture, MixedPrior, VampPrior
 from triptych.distributions.pixels import (
     Bernoulli,
     Categorical,
     DiscretizedGaussian,
     DiscretizedLogisticMixture,
 )
-from triptych.distributions.priors import PRIORS, Prior, PriorSetting, StandardNormal, kl_divergence, resolve_prior
+from triptych.distributions.priors import (
+    PRIORS,
+    DistributionPrior,
+    Prior,
+    PriorSetting,
+    StandardNormal,
+    kl_divergence,
+    resolve_prior,
+)
 from triptych.distributions.vectors import Gaussian, GaussianMixture
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
@@ -23,12 +33,17 @@ __all__ = [
     "DiagonalNormal",
     "DiscretizedGaussian",
     "DiscretizedLogisticMixture",
+    "DistributionPrior",
+    "FlowPrior",
     "Gaussian",
     "GaussianMixture",
     "Law",
+    "LearnedMixture",
+    "MixedPrior",
     "Prior",
     "PriorSetting",
     "StandardNormal",
+    "VampPrior",
     "kl_divergence",
     "resolve_law",
     "resolve_prior",

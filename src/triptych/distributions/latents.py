@@ -37,8 +37,11 @@ class DiagonalNormal:
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log-density in nats: `(B,)`, or `(K, B)` for z of shape `(K, B, Z)`."""
-        each = -0.5 * ((z - self.mean) * torch.exp(-self.log_scale)) ** 2 - self.log_scale - _HALF_LOG_2PI
-        return each.sum(-1)
+        return self.log_prob_by_dimension(z).sum(-1)
+
+    def log_prob_by_dimension(self, z: Tensor) -> Tensor:
+        """Return the log-density of each coordinate in nats, `(…, Z)`."""
+        return -0.5 * ((z - self.mean) * torch.exp(-self.log_scale)) ** 2 - self.log_scale - _HALF_LOG_2PI
 
     def sample(self, noise: Noise) -> Tensor:
         """Draw `(B, Z)` as `μ + σ ε`, so that gradients reach μ and σ."""

@@ -99,6 +99,8 @@ class Model(nn.Module, ABC):
     """
 
     arguments: dict[str, Any]
+    called: str = ""
+    """The name of the catalogue that it was built by, if any: other arguments do not make it another model."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
         """Remember the constructor's arguments."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError, did_you_mean
+from triptych.processes import sharing, summed
 
 
 class Sizes(NamedTuple):
@@ -25,9 +25,11 @@ class Sizes(NamedTuple):
     """Hidden layers of MLPs; 0 makes them linear."""
     activation: str = "relu"
     """Of MLPs: a name in `ACTIVATIONS`."""
+    upsampling: str = "transposed"
+    """Of convolutional decoders: a name in `UPSAMPLING`."""
 
     def check(self) -> None:
-        """Raise `ConfigurationError` for a size below 1, or an unknown activation."""
+        """Raise `ConfigurationError` for a size below 1, or an unknown activation or upsampling."""
         if self.hidden < 1 or self.channels < 1:
             raise ConfigurationError(f"hidden={self.hidden}, channels={self.channels}: expected at least 1 of each")
         if self.layers < 0:
@@ -35,6 +37,9 @@ class Sizes(NamedTuple):
         if self.activation not in ACTIVATIONS:
             hint = did_you_mean(self.activation, ACTIVATIONS)
             raise ConfigurationError(f"no activation {self.activation!r}; {hint}")
+        if self.upsampling not in UPSAMPLING:
+            hint = did_you_mean(self.upsampling, UPSAMPLING)
+            raise ConfigurationError(f"no upsampling {self.upsampling!r}; {hint}")
 
 
 class LeakyReLU(nn.LeakyReLU):
@@ -51,6 +56,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 """Every activation of an MLP by the name that a user can type."""
+UPSAMPLING = ("transposed", "resize")
+"""How a convolutional decoder doubles an image: a transposed convolution, or nearest neighbours and a convolution."""
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -83,25 +90,6 @@ def conditioned(network: nn.Module, x: Tensor, label: Tensor | None) -> Tensor:
     return out
 
 
-class _Summed(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _summed(gradients[0])
-
-
-def _summed(x: Tensor) -> Tensor:
-    total: Tensor = _Summed.apply(x)  # type: ignore[no-untyped-call]
-    return total
-
-
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation of images whose statistics are those of the whole batch, on however many processes.
 
@@ -112,13 +100,13 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `(B, C, H, W)`."""
-        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
+        if not self.training or sharing() == 1:
             return super().forward(x)
         given, x = x.dtype, x.float()
-        count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean = _summed(x.sum((0, 2, 3))) / count
+        count = x.numel() // x.shape[1] * sharing()
+        mean = summed(x.sum((0, 2, 3))) / count
         centred = x - mean.view(1, -1, 1, 1)
-        variance = _summed((centred**2).sum((0, 2, 3))) / count
+        variance = summed((centred**2).sum((0, 2, 3))) / count
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
         with torch.no_grad():

@@ -88,6 +88,7 @@ def load(path: str | Path, model: type[Model] | None = None, **parts: Any) -> Mo
                 f"{path} was built with your own {argument} ({value['custom']}): give load(..., {argument}=...)"
             )
     rebuilt = model(Event.from_dict(description["event"]), **arguments)
+    rebuilt.called = name if name in CATALOGUE else ""
     tensors, _ = read_tensors(path / "model.safetensors")
     try:
         rebuilt.load_state_dict(tensors)

@@ -17,7 +17,8 @@ from triptych.models.base import Player, Terms
 from triptych.models.questions import ImportanceWeighted, LatentSampler, Reconstructor, Weights
 from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.variational import RateWeight
+from triptych.objectives.likelihood import importance_bound
+from triptych.objectives.variational import RateWeight, doubly_reparameterised, split_rate
 
 
 class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
@@ -25,7 +26,8 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
 
     `log p(x) ≥ E_q(z|x) log p(x | z) - KL(q(z | x) ‖ p(z))`, for any prior p(z), any family of posteriors
     q(z | x) and any law p(x | z). The first term's negative is the *distortion*, the second the *rate*, both
-    in nats. Reference: Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, §2.2-2.4, app. B.
+    in nats. Reference: Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, §2.2-2.4, app. B. With
+    `importance` K > 1 it is trained on `E log 1/K Σ_k p(x, z_k) / q(z_k | x)` instead (Burda et al. 2016, eq. 8).
 
     Args:
         event: what one example is.
@@ -33,13 +35,19 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         pixels: law of an example given its code: a name, "auto", or a `Law` class.
         encoder: "auto", "mlp", "conv", or a module from scaled examples to `(B, F)`, F as the posterior takes.
         decoder: "auto", "mlp", "conv", or a module from codes to the law's features.
-        prior: p(z): "normal", or another name or `Prior`.
-        posterior: q(z | x): "gaussian", or another name or `Posterior`.
-        components: parts of a prior that is a mixture, or transforms of one that is a flow.
+        prior: p(z): "normal", "mixture", "vamp" (a mixture of posteriors), "flow", or a `Prior`.
+        posterior: q(z | x): "gaussian", "planar", "sylvester", "iaf", "spline", "auxiliary", "hamiltonian", or a
+            `Posterior`.
+        components: parts of a prior that is a mixture, or transforms of one that is a flow; None for its own default.
         transforms: steps of a posterior that is a flow, or follows dynamics.
-        beta: factor on the rate in the objective.
+        beta: factor on the rate in the objective, or on its distance from the capacity.
         kl_warmup: minibatches over which that factor rises from 0.
         free_bits: nats of each code's dimension that cost nothing.
+        capacity: nats that the rate is held to; 0 to hold it to none.
+        capacity_steps: minibatches over which the capacity rises from 0.
+        total_correlation: factor on the part of the rate that is dependence between the code's dimensions.
+        importance: codes of each example that the objective weighs.
+        doubly_reparameterised: estimate the encoder's gradient of that objective with less variance.
         hidden: units of an MLP's hidden layers.
         layers: hidden layers of an MLP.
         activation: of an MLP: relu, leaky-relu, sigmoid or tanh.
@@ -66,11 +74,16 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         decoder: str | nn.Module = "auto",
         prior: str | Prior = "normal",
         posterior: str | Posterior = "gaussian",
-        components: int = 16,
+        components: int | None = None,
         transforms: int = 4,
         beta: float = 1.0,
         kl_warmup: int = 0,
         free_bits: float = 0.0,
+        capacity: float = 0.0,
+        capacity_steps: int = 0,
+        total_correlation: float = 1.0,
+        importance: int = 1,
+        doubly_reparameterised: bool = False,
         hidden: int = 400,
         layers: int = 1,
         activation: str = "relu",
@@ -80,12 +93,40 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         super().__init__(event, classes)
         self.latent = latent = latent_of(latent, event)
         self.law = resolve_law(pixels, event)
-        self.weight = RateWeight(beta, kl_warmup, free_bits)
+        self.weight = RateWeight(beta, kl_warmup, free_bits, capacity, capacity_steps, total_correlation)
+        self.importance = importance
+        self.doubly_reparameterised = doubly_reparameterised
         sizes = Sizes(hidden, channels, classes, layers, activation)
         self.posterior = resolve_posterior(posterior, PosteriorSetting(latent, hidden, transforms))
         self.encoder = resolve_encoder(encoder, event, self.posterior.features, sizes)
         self.decoder = resolve_decoder(decoder, event, latent, self.law.channels(event), sizes)
         self.prior = resolve_prior(prior, PriorSetting(latent, event, components, self.approximate))
+        self._check_objective()
+
+    def _check_objective(self) -> None:
+        """Refuse an objective that the parts cannot have."""
+        if self.importance < 1:
+            raise ConfigurationError(f"importance={self.importance}: expected at least 1 code of each example")
+        if self._weighs and not self.weight.plain:
+            what = "doubly_reparameterised" if self.importance == 1 else f"importance={self.importance}"
+            raise ConfigurationError(
+                f"{what} and a weight on the rate were given: a bound of weighted codes has no rate, leave one of them"
+            )
+        closed = {"total_correlation": self.weight.splits, "doubly_reparameterised": self.doubly_reparameterised}
+        for wanted in (name for name, given in closed.items() if given):
+            self._gaussian(torch.zeros(1, self.posterior.features), wanted)
+
+    @property
+    def _weighs(self) -> bool:
+        """Whether the objective is a bound of weighted codes."""
+        return self.importance > 1 or self.doubly_reparameterised
+
+    def _gaussian(self, features: Tensor, wanted: str) -> DiagonalNormal:
+        """Return q(z | x), for what wants it to be a Gaussian."""
+        law = self.posterior.law(features)
+        if law is None:
+            raise ConfigurationError(f"{wanted} takes a Gaussian posterior: leave it, or give posterior=gaussian")
+        return law
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -94,15 +135,29 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         return (Player("model", modules, self.objective, optimizer=partial(torch.optim.Adam, lr=1e-3)),)
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return the two terms of the negative bound, in nats, and what the objective adds to them."""
+        """Return distortion and rate, in nats, and what the objective adds to them; or minus the weighted bound."""
+        if self._weighs:
+            return {"bound": -self._weighted(batch.x, batch.label, noise)}
         features = self.features(batch.x, batch.label)
         drawn = self.posterior.draw(features, noise, self.joint(batch.x, batch.label))
         distortion = -self.likelihood(drawn.z, batch.label).log_prob(batch.x)
         rate = self.rate(features, drawn)
         terms = {"distortion": distortion, "rate": rate.sum(1)}
         if not self.weight.plain:
-            terms["excess"] = self.weight.excess(rate, batch.number)
+            dependence = None
+            if self.weight.splits:
+                law = self._gaussian(features, "total_correlation")
+                dependence = split_rate(drawn.z, law, self.prior.log_prob(drawn.z)).total_correlation
+            terms["excess"] = self.weight.excess(rate, batch.number, dependence)
         return terms
+
+    def _weighted(self, x: Tensor, label: Tensor | None, noise: Noise) -> Tensor:
+        """Return the importance-weighted bound, `(B,)`, with the gradient that was chosen for it."""
+        if not self.doubly_reparameterised:
+            return importance_bound(self.weigh(x, label, noise, self.importance).log_weights.T)
+        q = self._gaussian(self.features(x, label).repeat_interleave(self.importance, 0), "doubly_reparameterised")
+        joint = self.joint(*_repeated(x, label, self.importance))
+        return doubly_reparameterised(q, q.sample(noise), joint, self.importance)
 
     def features(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return what the encoder says of each example, `(B, posterior.features)`."""
@@ -124,10 +179,7 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         """Return q(z | x) of scaled examples, where it is a Gaussian and no label is needed."""
         if self.classes:
             raise ConfigurationError("a prior that is made of posteriors has no labels: leave --classes, or the prior")
-        law = self.posterior.law(self._checked(self.encoder(scaled).float()))
-        if law is None:
-            raise ConfigurationError("a prior that is made of posteriors takes Gaussian ones: leave posterior=gaussian")
-        return law
+        return self._gaussian(self._checked(self.encoder(scaled).float()), "a prior that is made of posteriors")
 
     def likelihood(self, z: Tensor, label: Tensor | None) -> Law:
         """Return p(x | z)."""
@@ -140,8 +192,7 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
     def weigh(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
         """Return the weights of `samples` codes drawn from q(z | x), `(B, samples)`."""
         features = self.features(x, label).repeat_interleave(samples, 0)
-        x = x.repeat_interleave(samples, 0)
-        label = None if label is None else label.repeat_interleave(samples, 0)
+        x, label = _repeated(x, label, samples)
         drawn = self.posterior.draw(features, noise, self.joint(x, label))
         log_likelihood = self.likelihood(drawn.z, label).log_prob(x)
         log_ratio = self.prior.log_prob(drawn.z) - drawn.log_q
@@ -163,3 +214,8 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         """Return the mean of p(x | z), rounded to levels."""
         mean = self.likelihood(z, label).mean
         return mean.round().to(torch.uint8) if self.event.is_image else mean
+
+
+def _repeated(x: Tensor, label: Tensor | None, samples: int) -> tuple[Tensor, Tensor | None]:
+    """Return each example, and its label, `samples` times in a row."""
+    return x.repeat_interleave(samples, 0), None if label is None else label.repeat_interleave(samples, 0)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoregressive.graph import Graph
+from triptych.processes import sharing
 
 MOST_ENTRIES = 10_000_000
 """Of the tables of one network: 80 MB of counts."""
@@ -195,11 +196,9 @@ class Counting(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # counting needs no loss
         """Add what was counted."""
-        shared = torch.distributed.is_available() and torch.distributed.is_initialized()
-        processes = torch.distributed.get_world_size() if shared else 1  # gradients are means over them
         for group in self.param_groups:
             for counts in group["params"]:
-                seen = -processes * counts.grad
+                seen = -sharing() * counts.grad  # gradients are means over the processes
                 whole = seen.round()
                 if not torch.allclose(seen, whole, rtol=0, atol=1e-6):
                     raise ConfigurationError("counts were clipped as though a gradient: leave out --clip")
