@@ -9,11 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from triptych.cli.arithmetic import arithmetic
 from triptych.cli.complete import complete
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
+from triptych.cli.score import score
 from triptych.cli.train import recipes, train_app
 from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
+from triptych.cli.walks import interpolate, manifold, traverse
 from triptych.errors import Interrupted, UserError
 
 USER_ERROR = 2
@@ -35,6 +38,11 @@ app.command()(recipes)
 app.add_typer(train_app, name="train")
 app.command()(sample)
 app.command()(complete)
+app.command()(interpolate)
+app.command()(traverse)
+app.command()(manifold)
+app.command()(arithmetic)
+app.command()(score)
 
 
 def _version(asked: bool) -> None:

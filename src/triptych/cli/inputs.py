@@ -43,7 +43,8 @@ def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int
         seed: of what is drawn.
 
     Raises:
-        DataError: for a file that is no image, or of another size or other levels without `fit`.
+        DataError: for a model of vectors, and a file that is no image, or of another size or other levels without
+            `fit`.
     """
     import torch
 
@@ -53,9 +54,11 @@ def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int
     from triptych.data.source import Source
     from triptych.training.rundir import read_config
 
+    if not event.is_image:
+        raise DataError(f"image files were given, the model is of a {event}: leave --image")
     channels, height, width = event.shape
     if channels not in (1, 3):
-        raise DataError(f"image files have 1 or 3 colours, the model's images {channels}: complete them in Python")
+        raise DataError(f"image files have 1 or 3 colours, the model's images {channels}: give arrays in Python")
     square = height if fit and height == width else None
     pixels = []
     for file in files:

@@ -66,6 +66,25 @@ class Figure:
         return {**asdict(self), "text": self.text}
 
 
+def proportion(count: int, n: int, protocol: str = "") -> Figure:
+    """Return a share k / n in %, with its binomial standard error.
+
+    `√(q (1 - q) / n)`, with `q = (k + 1) / (n + 2)` rather than k / n, so that 0 of n has an error too
+    (Laplace's rule).
+
+    Args:
+        count: k.
+        n: of how many.
+        protocol: name to give the figure.
+
+    Example:
+        >>> proportion(2, 4).text
+        '50 ± 25'
+    """
+    smoothed = (count + 1) / (n + 2)
+    return Figure(100 * count / n, 100 * (smoothed * (1 - smoothed) / n) ** 0.5, "%", protocol)
+
+
 def _decimals(error: float) -> int:
     """Return the decimals an error justifies: its first digit, and the second where the first is 1 or 2."""
     power = math.floor(math.log10(error))

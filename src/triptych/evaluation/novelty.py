@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from triptych.errors import DataError
-from triptych.evaluation.figure import Figure
+from triptych.evaluation.figure import Figure, proportion
 from triptych.event import Event
 
 QUANTILE = 0.01
@@ -123,10 +123,9 @@ def threshold(held_out: Tensor) -> float:
 
 
 def share(relative: Tensor, limit: float, protocol: str = "") -> Figure:
-    """Return the share of relative distances at or below a limit, in %, with its binomial standard error.
+    """Return the share of relative distances at or below a limit, in %, with its standard error (see `proportion`).
 
-    `√(q (1 - q) / n)`, with `q = (k + 1) / (n + 2)` rather than k / n, so that 0 of n has an error too
-    (Laplace's rule). Comparing by "at or below" makes exact duplicates count even where the limit is 0.
+    Comparing by "at or below" makes exact duplicates count even where the limit is 0.
 
     Args:
         relative: `(n,)`.
@@ -137,7 +136,4 @@ def share(relative: Tensor, limit: float, protocol: str = "") -> Figure:
         >>> share(torch.tensor([0.0, 0.0, 0.9, 1.0]), 0.0).text
         '50 ± 25'
     """
-    n, near = len(relative), int((relative.double() <= limit).sum())
-    smoothed = (near + 1) / (n + 2)
-    error = (smoothed * (1 - smoothed) / n) ** 0.5
-    return Figure(100 * near / n, 100 * error, "%", protocol)
+    return proportion(int((relative.double() <= limit).sum()), len(relative), protocol)

@@ -17,14 +17,19 @@ from triptych.models.questions import (
     Weights,
 )
 from triptych.objectives.likelihood import bits_per_dim
-from triptych.queries.paths import interpolate
+from triptych.queries.anomaly import anomaly_scores, auroc
+from triptych.queries.arithmetic import attribute_vector, shift
+from triptych.queries.codes import Decoded, Spread, decode_rows, spread_of
+from triptych.queries.paths import code_path, interpolate
 from triptych.queries.reconstruction import squared_errors
+from triptych.queries.traversal import importance, manifold, traverse
 
 __all__ = [
     "Bounded",
     "Bounds",
     "Completer",
     "Completion",
+    "Decoded",
     "Decoder",
     "Density",
     "Encoder",
@@ -32,12 +37,23 @@ __all__ = [
     "LatentSampler",
     "Reconstructor",
     "Sampler",
+    "Spread",
     "Weights",
+    "anomaly_scores",
     "answers",
+    "attribute_vector",
+    "auroc",
     "bits_per_dim",
+    "code_path",
+    "decode_rows",
+    "importance",
     "interpolate",
     "likelihood_kind",
+    "manifold",
+    "shift",
+    "spread_of",
     "squared_errors",
+    "traverse",
 ]
 
 

@@ -1,0 +1,232 @@
+"""`triptych score`: how anomalous each example is to a trained model."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triptych.cli.inputs import Fit, Overwrite, Run, labels_of, read_images
+from triptych.cli.options import Debug, Quiet, Seed
+from triptych.errors import ConfigurationError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from triptych.data.examples import Examples
+    from triptych.models.base import Model
+
+ORDINARY = 10_000
+"""How many examples the threshold is learnt from, at most: a rate of 1 % then errs by a tenth of itself."""
+SPLITS = ("train", "test", "both")
+_OF_READING = ("image_size", "colours", "levels", "binarize", "test_fraction", "seed")
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model, and how it scores."""
+
+    model: Model
+    by: str
+    samples: int
+    label: int | None
+    seed: int
+
+    def scores(self, x: Examples) -> Tensor:
+        """Return the score of each example, `(N,)`."""
+        from triptych.queries.anomaly import anomaly_scores
+
+        label = labels_of(self.model, x, self.label, 1)
+        return anomaly_scores(self.model, x, by=self.by, label=label, samples=self.samples, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples that are scored together: a split, or image files."""
+
+    name: str
+    examples: Examples
+    sources: Sequence[str] = ()
+    """Of each example: its split, or its file."""
+
+
+def score(
+    run: Run,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Other data, read as the run's were. Else the run's own.")
+    ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", help="An image file, in place of data; may be given several times.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Of the data: train, test or both.")] = "test",
+    by: Annotated[
+        str, typer.Option("--by", help="bound or density (nats), reconstruction (squared error), or auto: as it can.")
+    ] = "auto",
+    false_alarm: Annotated[
+        float, typer.Option("--false-alarm", help="Share of ordinary examples that may be flagged.")
+    ] = 0.01,
+    importance: Annotated[int, typer.Option("--importance", help="Codes an example that a bound is made of.")] = 10,
+    anomalous: Annotated[
+        list[str] | None, typer.Option("--anomalous", help="A label of anomalies; may be given several times.")
+    ] = None,
+    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A .csv file.")] = Path("scores.csv"),
+    fit: Fit = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score examples by how anomalous they are, and flag those above a threshold.
+
+    The threshold is learnt from training examples: from those held out, if the run was trained with --validate. With
+    --anomalous, the labels of what is to be found, it is said how well it is found.
+    """
+    from triptych.cli.output import check_free
+    from triptych.cli.use import data_of_run
+    from triptych.queries.anomaly import measure_of, threshold
+    from triptych.training import load
+
+    check_free(out, overwrite, (".csv",))
+    _check(image, data, split, anomalous)
+    model = load(run)
+    scorer = Scorer(model, measure_of(model, by), importance, label, seed)
+    train, test = data_of_run(run, quiet, "the examples in Python, queries.anomaly_scores")
+    if image:
+        parts = [Part("images", read_images(image, run, model.event, fit, seed), [str(file) for file in image])]
+    else:
+        splits = (train, test) if data is None else _read(data, run, model, quiet)
+        parts = _parts(*splits, split)
+    ordinary, whence = _ordinary(run, train, anomalous)
+    for part in parts:
+        _anomalies(part.examples, anomalous)  # before anything is computed: it says so if there is no such label
+    limit = threshold(scorer.scores(ordinary), false_alarm)
+    scores = [scorer.scores(part.examples) for part in parts]
+    _write(out, parts, scores, limit)
+    if quiet:
+        return
+    for line in _fitted_to(train, anomalous):
+        typer.echo(line)
+    typer.echo(_threshold_told(scorer.by, limit, false_alarm, f"{len(ordinary):,} {whence} examples"))
+    for line in _found(parts, scores, limit, anomalous):
+        typer.echo(line)
+    if image or data is not None or split == "train":
+        own = [Part("of the run's own test examples", test)]
+        typer.echo(next(_found(own, [scorer.scores(test)], limit, anomalous)))
+    typer.echo(f"scores by {run} (seed {seed}) are in {out}")
+
+
+def _check(image: list[Path] | None, data: str | None, split: str, anomalous: list[str] | None) -> None:
+    """Raise `ConfigurationError` for options that contradict each other."""
+    if image and data is not None:
+        raise ConfigurationError("--image and --data were given: choose what to score")
+    if image and anomalous:
+        raise ConfigurationError(
+            "--anomalous names labels of data, and image files have none: leave it, or give --data"
+        )
+    if split not in SPLITS:
+        raise ConfigurationError(f"no --split {split}; {did_you_mean(split, SPLITS)}")
+
+
+def _parts(train: Examples, test: Examples, split: str) -> list[Part]:
+    named = {
+        "train": Part("training examples", train, ["train"] * len(train)),
+        "test": Part("test examples", test, ["test"] * len(test)),
+    }
+    return list(named.values()) if split == "both" else [named[split]]
+
+
+def _read(spec: str, run: Path, model: Model, quiet: bool) -> tuple[Examples, Examples]:
+    """Return other data, with the size, colours, levels and binarisation of the run's."""
+    from triptych.data import load
+    from triptych.training.rundir import read_config
+
+    stored = read_config(run / "config.yaml").get("data", {})
+    options: dict[str, Any] = {name: stored[name] for name in _OF_READING if name in stored}
+    train, test = load(spec, progress=not quiet, **options)
+    if not train.event.same_space(model.event):
+        raise DataError(f"{spec} holds a {train.event}, the model takes a {model.event}: give data of that kind")
+    return train, test
+
+
+def _ordinary(run: Path, train: Examples, anomalous: list[str] | None) -> tuple[Examples, str]:
+    """Return what the threshold is learnt from: ordinary training examples, held out if some were."""
+    from triptych.data import hold_out
+    from triptych.evaluation.protocol import subset
+    from triptych.training.rundir import read_config
+
+    config = read_config(run / "config.yaml")
+    fitted, held_out = hold_out(train, config["data"].get("validate", 0.0), seed=config["training"]["seed"])
+    chosen, whence = (fitted, "training") if held_out is None else (held_out, "held-out training")
+    if anomalous and set(anomalous) <= set(train.classes):
+        chosen = chosen[~_anomalies(chosen, anomalous)]
+    return subset(chosen, ORDINARY, 0), whence
+
+
+def _fitted_to(train: Examples, anomalous: list[str] | None) -> Iterator[str]:
+    """Say so if the model has learnt what it is to find."""
+    known = [name for name in anomalous or () if name in train.classes]
+    count = int(_anomalies(train, known).sum())
+    if count:
+        yield f"note: the training data hold {count:,} examples of {', '.join(known)}: the model may take them for ordinary"
+
+
+def _anomalies(x: Examples, anomalous: Sequence[str] | None) -> Tensor:
+    """Return which examples have a label of anomalies, boolean `(N,)`."""
+    import torch
+
+    if not anomalous:
+        return torch.zeros(len(x), dtype=torch.bool)
+    if x.labels is None or x.labels.dim() > 1:
+        raise DataError("--anomalous names labels, and these examples have none: leave it, or give labelled data")
+    for name in anomalous:
+        if name not in x.classes:
+            raise ConfigurationError(f"--anomalous {name}: no such label; {did_you_mean(name, x.classes)}")
+    return torch.isin(x.labels, torch.tensor([x.classes.index(name) for name in anomalous]))
+
+
+def _threshold_told(by: str, limit: float, false_alarm: float, whence: str) -> str:
+    from triptych.queries.anomaly import MEASURES
+
+    share = f"{100 * false_alarm:g} %"
+    return f"threshold: {limit:,.5g} ({MEASURES[by][1]}), above which lies at most {share} of {whence}"
+
+
+def _found(parts: list[Part], scores: list[Tensor], limit: float, anomalous: list[str] | None) -> Iterator[str]:
+    """Say what is flagged: of the ordinary examples, of the anomalies, and how well the two are told apart."""
+    import torch
+
+    from triptych.evaluation.figure import Figure, proportion
+    from triptych.queries.anomaly import auroc
+
+    what = " and ".join(part.name for part in parts)
+    score, found = torch.cat(scores), torch.cat([_anomalies(part.examples, anomalous) for part in parts])
+    for kind, members in {"ordinary " if anomalous else "": ~found, "anomalous ": found}.items():
+        if len(chosen := score[members]):
+            share = proportion(int((chosen > limit).sum()), len(chosen)).text
+            yield f"flagged: {share} % of {len(chosen):,} {kind}{what} "
+    if anomalous and bool(found.any()) and not bool(found.all()):
+        area = auroc(score[~found], score[found])
+        yield f"AUROC: {Figure(area.value, area.error).text}, {', '.join(anomalous)} against the others"
+
+
+def _write(out: Path, parts: list[Part], scores: list[Tensor], limit: float) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    labelled = any(part.examples.labels is not None for part in parts)
+    with out.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["source", "index", *["label"] * labelled, "score", "flagged"])
+        for part, values in zip(parts, scores, strict=True):
+            for i, value in enumerate(values.tolist()):
+                label = _label(part.examples, i) if labelled else []
+                rows.writerow([part.sources[i], i, *label, f"{value:.9g}", int(value > limit)])
+
+
+def _label(x: Examples, i: int) -> list[str]:
+    """Return the cell of an example's label: its class by name, a vector by its numbers."""
+    label = None if x.labels is None else x.labels[i].tolist()
+    return [x.classes[label] if isinstance(label, int) and x.classes else str(label)]

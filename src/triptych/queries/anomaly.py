@@ -1,0 +1,171 @@
+"""Anomaly detection: how unlike the training data an example is, to a model that has a density or reconstructs."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from triptych.data.examples import Examples
+from triptych.errors import ConfigurationError, DataError, did_you_mean
+from triptych.models.base import Model
+from triptych.models.questions import Bounded, Label, Reconstructor, Seed
+from triptych.queries.reconstruction import squared_errors
+
+MEASURES = {
+    "bound": ("log_prob_bounds", "nats"),
+    "density": ("log_prob", "nats"),
+    "reconstruction": ("reconstruct", "mean squared error"),
+}
+"""By what examples can be scored: the query that it takes, and the score's unit. Higher is more anomalous."""
+
+
+def measure_of(model: Model, by: str = "auto") -> str:
+    """Return by what a model scores examples.
+
+    Args:
+        model: any model.
+        by: a name in `MEASURES`, or "auto": "bound" of a model that has one (exact or not), else "reconstruction".
+
+    Raises:
+        ConfigurationError: for an unknown name.
+        UnsupportedQuery: for a model that does not answer what is asked.
+
+    Example:
+        >>> import triptych as tp
+        >>> measure_of(tp.VAE(tp.Event((2,)), latent=1))
+        'bound'
+    """
+    if by == "auto":
+        by = "reconstruction" if isinstance(model, Reconstructor) and not isinstance(model, Bounded) else "bound"
+    if by not in MEASURES:
+        raise ConfigurationError(f"no score by {by!r}; {did_you_mean(by, ['auto', *MEASURES])}")
+    query, _ = MEASURES[by]
+    getattr(model, query)  # it says so if the model does not answer
+    return by
+
+
+def anomaly_scores(
+    model: Model, x: Examples, *, by: str = "auto", label: Label = None, samples: int = 1, seed: Seed = 0
+) -> Tensor:
+    """Return how anomalous each example is to a model: higher is more.
+
+    By "bound" the score is the negative of the (importance-weighted) lower bound on log p(x), in nats; by "density"
+    it is `-log p(x)`; by "reconstruction" `1/D Σ_i (x_i - x̂_i)²`, see `squared_errors`. Reference: Bishop 1994,
+    *Novelty Detection and Neural Network Validation*, §2; Japkowicz et al. 1995, *A Novelty Detection Approach to
+    Classification*, §3, for the error of an autoencoder.
+
+    Args:
+        model: bounds log p(x), or reconstructs.
+        x: N examples of its event.
+        by: see `measure_of`.
+        label: of a conditional model, unless the examples carry their own.
+        samples: K of an importance-weighted bound: more make it tighter and less random.
+        seed: of the bound's draws.
+
+    Returns:
+        `(N,)`; infinite for an example that the model holds impossible.
+
+    Raises:
+        ConfigurationError: for another `by`.
+        UnsupportedQuery: for a model that does not answer what is asked.
+        DataError: for examples of another event, or a model whose answers are not numbers.
+
+    Example:
+        >>> import triptych as tp
+        >>> model = tp.VAE(tp.Event((1, 8, 8), levels=17), latent=4)
+        >>> anomaly_scores(model, model.sample(3, seed=0), by="reconstruction").shape
+        torch.Size([3])
+    """
+    measure = measure_of(model, by)
+    if measure == "reconstruction":
+        scores = squared_errors(x, model.reconstruct(x, label=label))
+    elif measure == "density":
+        scores = -model.log_prob(x, label=label)
+    else:
+        scores = -model.log_prob_bounds(x, label=label, samples=samples, seed=seed).lower
+    bad = int(scores.isnan().sum())
+    if bad:
+        raise DataError(f"the model gave no number for {bad} of {len(scores)} examples: its training has diverged")
+    return scores
+
+
+def threshold(scores: Tensor, false_alarm: float) -> float:
+    """Return the score above which an example is called an anomaly.
+
+    It is the `⌈(1 - α)(N + 1)⌉`-th smallest of N scores of ordinary examples, so that another ordinary one lies
+    above it with probability at most α, whatever the distribution of the scores. Reference: Vovk, Gammerman &
+    Shafer 2005, *Algorithmic Learning in a Random World*, §2.2; Bates et al. 2023, *Testing for Outliers with
+    Conformal p-values*, §1.
+
+    Args:
+        scores: `(N,)` of ordinary examples, that the model was not fitted to if the rate is to be exact.
+        false_alarm: α, the share of ordinary examples that may be called anomalies.
+
+    Raises:
+        ConfigurationError: for a rate outside of 0 to 1, or too low for so few scores.
+
+    Example:
+        >>> threshold(torch.arange(1.0, 100.0), 0.05)
+        95.0
+    """
+    if not 0 < false_alarm < 1:
+        raise ConfigurationError(f"a false-alarm rate of {false_alarm:g}: expected a number between 0 and 1")
+    n = len(scores)
+    rank = math.ceil(round((1 - false_alarm) * (n + 1), 9))
+    if rank > n:
+        raise ConfigurationError(
+            f"a false-alarm rate of {false_alarm:g} cannot be learnt from {n} examples: expected at least "
+            f"{math.ceil(round(1 / false_alarm, 9)) - 1}, or a higher rate"
+        )
+    return float(scores.sort().values[rank - 1])
+
+
+class Auroc(NamedTuple):
+    """The area under a receiver operating characteristic."""
+
+    value: float
+    """From 0 to 1: the probability that an anomaly scores higher than an ordinary example."""
+    error: float | None
+    """Its standard error; None with a single example on either side."""
+
+
+def auroc(normal: Tensor, anomalous: Tensor) -> Auroc:
+    """Return the area under the receiver operating characteristic, with its standard error.
+
+    `A = 1/(NM) Σ_ij [a_j > n_i] + ½ [a_j = n_i]`. With `V_j` the share of ordinary scores below anomaly j, and `V_i`
+    that of anomalies above ordinary example i, its variance is `var(V_j) / M + var(V_i) / N`.
+    Reference: DeLong, DeLong & Clarke-Pearson 1988, *Comparing the Areas under Two or More Correlated ROC Curves*,
+    §2.
+
+    Args:
+        normal: `(N,)` scores of ordinary examples.
+        anomalous: `(M,)` scores of anomalies.
+
+    Raises:
+        DataError: if either is empty.
+
+    Example:
+        >>> auroc(torch.tensor([1.0, 2.0]), torch.tensor([2.0, 3.0])).value
+        0.875
+    """
+    if not len(normal) or not len(anomalous):
+        raise DataError(
+            f"{len(normal)} ordinary examples and {len(anomalous)} anomalies were given: expected some of both"
+        )
+    above = _shares_below(anomalous, normal)
+    below = 1 - _shares_below(normal, anomalous)
+    if min(len(normal), len(anomalous)) < 2:
+        return Auroc(float(above.mean()), None)
+    variance = above.var() / len(above) + below.var() / len(below)
+    return Auroc(float(above.mean()), float(variance.sqrt()))
+
+
+def _shares_below(scores: Tensor, others: Tensor) -> Tensor:
+    """Return the share of `others` below each score, those that are equal counted half."""
+    ordered = others.double().sort().values
+    values = scores.double()
+    lower, upper = (torch.searchsorted(ordered, values, right=right) for right in (False, True))
+    return (lower + upper).double() / (2 * len(others))
