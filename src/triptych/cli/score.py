@@ -99,7 +99,7 @@ def score(
     if image:
         parts = [Part("images", read_images(image, run, model.event, fit, seed), [str(file) for file in image])]
     else:
-        splits = (train, test) if data is None else _read(data, run, model, quiet)
+        splits: tuple[Examples, Examples] = (train, test) if data is None else _read(data, run, model, quiet)
         parts = _parts(*splits, split)
     ordinary, whence = _ordinary(run, train, anomalous)
     for part in parts:
@@ -172,7 +172,7 @@ def _fitted_to(train: Examples, anomalous: list[str] | None) -> Iterator[str]:
     known = [name for name in anomalous or () if name in train.classes]
     count = int(_anomalies(train, known).sum())
     if count:
-        yield f"note: the training data hold {count:,} examples of {', '.join(known)}: the model may take them for ordinary"
+        yield f"note: {count:,} training examples are of {', '.join(known)}: the model may take them for ordinary"
 
 
 def _anomalies(x: Examples, anomalous: Sequence[str] | None) -> Tensor:
@@ -208,7 +208,7 @@ def _found(parts: list[Part], scores: list[Tensor], limit: float, anomalous: lis
     for kind, members in {"ordinary " if anomalous else "": ~found, "anomalous ": found}.items():
         if len(chosen := score[members]):
             share = proportion(int((chosen > limit).sum()), len(chosen)).text
-            yield f"flagged: {share} % of {len(chosen):,} {kind}{what} "
+            yield f"flagged: {share} % of {len(chosen):,} {kind}{what}"
     if anomalous and bool(found.any()) and not bool(found.all()):
         area = auroc(score[~found], score[found])
         yield f"AUROC: {Figure(area.value, area.error).text}, {', '.join(anomalous)} against the others"
