@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from triptych.errors import UserError as UserError
     from triptych.event import Event as Event
     from triptych.models.adversarial.gan import GAN as GAN
+    from triptych.models.autoencoders.autoencoder import Autoencoder as Autoencoder
+    from triptych.models.autoencoders.context import ContextAutoencoder as ContextAutoencoder
+    from triptych.models.autoencoders.stacked import StackedAutoencoder as StackedAutoencoder
     from triptych.models.autoencoders.vae import VAE as VAE
     from triptych.models.autoregressive.bayesnet import BayesianNetwork as BayesianNetwork
     from triptych.models.autoregressive.fvbn import FVBN as FVBN
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from triptych.training import save as save
 
 _LAZY = {
+    "Autoencoder": "triptych.models.autoencoders.autoencoder",
     "BayesianNetwork": "triptych.models.autoregressive.bayesnet",
     "FVBN": "triptych.models.autoregressive.fvbn",
     "GatedPixelCNN": "triptych.models.autoregressive.gated",
@@ -59,11 +63,13 @@ _LAZY = {
     "PixelCNN": "triptych.models.autoregressive.pixelcnn",
     "PixelCNNPlusPlus": "triptych.models.autoregressive.pixelcnnpp",
     "PixelRNN": "triptych.models.autoregressive.pixelrnn",
+    "ContextAutoencoder": "triptych.models.autoencoders.context",
     "Event": "triptych.event",
     "Examples": "triptych.data",
     "GAN": "triptych.models.adversarial.gan",
     "Model": "triptych.models.base",
     "Player": "triptych.models.base",
+    "StackedAutoencoder": "triptych.models.autoencoders.stacked",
     "UnsupportedQuery": "triptych.errors",
     "UserError": "triptych.errors",
     "VAE": "triptych.models.autoencoders.vae",

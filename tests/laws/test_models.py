@@ -16,10 +16,12 @@ EVENTS = {
 }
 REFUSED = {
     ("bayesian-network", "vector"),
+    ("context-autoencoder", "vector"),
+    ("convolutional-autoencoder", "vector"),
     ("pixelcnn++", "vector"),
     ("multiscale-pixelcnn", "vector"),
 }
-"""Tables over 256 levels are too large, and there are none over real numbers; resolutions are those of images."""
+"""Tables over 256 levels are too large, and there are none over real numbers; the others are models of images."""
 UNLABELLED = {"vamp-vae"}
 """A mixture of the posteriors of examples without labels."""
 SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 3, "transforms": 2}
@@ -28,6 +30,7 @@ SMALL = {"channels": 12, "layers": 2, "hidden": 32, "latent": 3, "transforms": 2
 def small(name: str, event: Event, **arguments):
     accepted = CATALOGUE[name].model.__init__.__code__.co_varnames
     sizes = {key: value for key, value in SMALL.items() if key in accepted}
+    sizes |= {"layers": 0} if name == "linear-autoencoder" else {}
     return build(name, event, **{**sizes, **arguments})
 
 
@@ -52,15 +55,34 @@ def test_convolutional_networks_obey_the_laws(name, network):
     check_model(small(name, Event((3, 17, 22), 256), **{part: network for part in parts}))
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("autoencoder", {"loss": "likelihood"}),
+        ("convolutional-autoencoder", {"upsampling": "resize"}),
+        ("stacked-autoencoder", {"corruption": "gaussian", "loss": "likelihood"}),
+        ("stacked-autoencoder", {"pretraining": 0}),
+        ("context-autoencoder", {"adversarial": 0.1, "removed": "random"}),
+    ],
+)
+def test_options_of_autoencoders_obey_the_laws(name, arguments):
+    check_model(small(name, Event((3, 9, 8), 4), classes=3, **arguments))
+
+
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in UNLABELLED])
 def test_a_label_is_refused_where_there_is_none_and_out_of_range(name):
-    event = EVENTS["binary"]
+    def ask(classes, label):
+        model = small(name, EVENTS["binary"], classes=classes)
+        if "sample" in answers(model):
+            return model.sample(2, label=label)
+        return model.encode(examples_of(model.event, 2), label=label)
+
     with pytest.raises(ConfigurationError, match="without labels"):
-        small(name, event, classes=0).sample(2, label=1)
+        ask(0, 1)
     with pytest.raises(ConfigurationError, match="out of range"):
-        small(name, event, classes=3).sample(2, label=3)
+        ask(3, 3)
     with pytest.raises(DataError, match="this model's are whole"):
-        small(name, event, classes=3).sample(2, label=[0.5, 1.5])
+        ask(3, [0.5, 1.5])
 
 
 def test_examples_are_of_the_event():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -41,6 +41,9 @@ class Completion(Examples):
 class Completer(Question):
     """Fills in the unknown part of an example."""
 
+    predicts: ClassVar[bool] = False
+    """Whether `fill` predicts the unknown part rather than draw it: then one prediction is as good as many."""
+
     @property
     def proposal(self) -> str:
         """How `fill` draws where it does not draw from p(unknown | known), in words."""
@@ -63,7 +66,7 @@ class Completer(Question):
         Where the known part comes first in the model's order the draw is exact. Elsewhere each unknown part is
         drawn given the parts before it alone; of `candidates` such draws one is kept with probability
         proportional to `p(x) / q(x)`, which tends to p(unknown | known) as they become many (Rubin 1987,
-        sampling importance resampling).
+        sampling importance resampling). A model that predicts the unknown part gives the same each time.
 
         Args:
             x: examples of the model's event; their unknown parts are not looked at.
@@ -76,13 +79,19 @@ class Completer(Question):
 
         Raises:
             DataError: for a mask of another shape, or one that keeps nothing or everything.
-            ConfigurationError: for fewer than 1 candidate, or several at another temperature than 1.
+            ConfigurationError: for fewer than 1 candidate, or several at another temperature than 1; for
+                either, where the unknown part is predicted.
         """
         sharpness = Sharpness(temperature, top_p)
         if candidates < 1:
             raise ConfigurationError(f"candidates={candidates}: expected at least 1")
         if candidates > 1 and not sharpness.plain:
             raise ConfigurationError("candidates are weighed by the model as it is: leave temperature and top_p at 1")
+        if self.predicts and (candidates > 1 or not sharpness.plain):
+            raise ConfigurationError(
+                f"{type(self).__name__} predicts the unknown part, and draws nothing: "
+                "leave candidates, temperature and top_p at 1"
+            )
         data, labels = self._given(x, label)
         mask = self._mask(known).to(self.device)
         exact = self.completes_exactly(mask) and sharpness.plain
@@ -101,7 +110,9 @@ class Completer(Question):
             self.event,
             None if labels is None else labels.cpu(),
             exact=exact,
-            method=_method(exact, candidates, sharpness, self.proposal),
+            method=f"predicted: {self.proposal}"
+            if self.predicts
+            else _method(exact, candidates, sharpness, self.proposal),
         )
 
     def _mask(self, known: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky-relu": LeakyReLU,
     "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
 """Every activation of an MLP by the name that a user can type."""

@@ -45,10 +45,11 @@ class MLPDecoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """One linear layer, then transposed convolutions, `(B, inputs) -> (B, outputs, H, W)`, for any size from 8×8.
+    """One linear layer, then convolutions that double an image, `(B, inputs) -> (B, outputs, H, W)`, from 8×8 on.
 
     The mirror of `ConvEncoder`: batch normalisation and rectifiers everywhere but at the output
-    (Radford et al. 2016, §3).
+    (Radford et al. 2016, §3). Each doubling is a transposed 4×4 convolution of stride 2; or nearest neighbours and
+    a 3×3 convolution, which leaves no checkerboard (Odena et al. 2016, *Deconvolution and Checkerboard Artifacts*).
 
     Args:
         event: what one image is.
@@ -56,9 +57,18 @@ class ConvDecoder(nn.Module):
         outputs: numbers at each position of the image.
         channels: channels before the last convolution.
         classes: number of labels that it is conditioned on; 0 for none.
+        upsampling: a name in `UPSAMPLING`.
     """
 
-    def __init__(self, event: Event, inputs: int, outputs: int, channels: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self,
+        event: Event,
+        inputs: int,
+        outputs: int,
+        channels: int = 64,
+        classes: int = 0,
+        upsampling: str = "transposed",
+    ) -> None:
         super().__init__()
         self.classes = classes
         _, height, width = event.shape
@@ -69,8 +79,8 @@ class ConvDecoder(nn.Module):
         layers: list[nn.Module] = [BatchNorm(before), nn.ReLU()]
         for step in reversed(range(steps)):
             after = channels << (step - 1) if step else outputs
-            odd = ((height >> step) % 2, (width >> step) % 2)  # what halving rounded away
-            layers.append(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd, bias=step == 0))
+            size = (height >> step, width >> step)
+            layers += _doubled(before, after, size, bias=step == 0, upsampling=upsampling)
             if step:
                 layers += [BatchNorm(after), nn.ReLU()]
             before = after
@@ -80,6 +90,14 @@ class ConvDecoder(nn.Module):
         """Map codes (and labels) to features."""
         out: Tensor = self.layers(self.first(with_label(z, label, self.classes)).view(len(z), *self.grid))
         return out
+
+
+def _doubled(before: int, after: int, size: tuple[int, int], bias: bool, upsampling: str) -> list[nn.Module]:
+    """Return the layers that double an image to `size` (H, W), which may be odd: what halving rounded away."""
+    if upsampling == "resize":
+        return [nn.Upsample(size=size, mode="nearest"), nn.Conv2d(before, after, 3, padding=1, bias=bias)]
+    odd = (size[0] % 2, size[1] % 2)
+    return [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, output_padding=odd, bias=bias)]
 
 
 def resolve_decoder(name: str | nn.Module, event: Event, inputs: int, outputs: int, sizes: Sizes) -> nn.Module:
@@ -100,5 +118,5 @@ def resolve_decoder(name: str | nn.Module, event: Event, inputs: int, outputs: i
         return name
     sizes.check()
     if auto_network(name, event) == "conv":
-        return ConvDecoder(event, inputs, outputs, sizes.channels, sizes.classes)
+        return ConvDecoder(event, inputs, outputs, sizes.channels, sizes.classes, sizes.upsampling)
     return MLPDecoder(event, inputs, outputs, sizes.hidden, sizes.classes, sizes.layers, sizes.activation)

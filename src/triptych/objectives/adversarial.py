@@ -123,3 +123,52 @@ def generator_sees_real(loss: Loss) -> bool:
         )
     one, other = (play.generator for play in plays)
     return not torch.equal(one, other)
+
+
+class Game:
+    """One loss, played by a critic and a generator in turns.
+
+    Args:
+        loss: a name in `LOSSES`, or a function of real and fake logits.
+
+    Raises:
+        ConfigurationError: for an unknown name, or a function that returns something else than a `Play`.
+
+    Example:
+        >>> game = Game("hinge")
+        >>> game.generator(lambda x: x, torch.ones(1), torch.full((1,), 3.0))
+        tensor([-3.])
+    """
+
+    def __init__(self, loss: str | Loss) -> None:
+        self.loss = resolve_loss(loss)
+        self.generator_sees_real = generator_sees_real(self.loss)
+
+    def critic(self, judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+        """Return what the critic minimises, `(B,)`; `judge` gives one logit an example."""
+        return self.loss(judge(real), judge(fake)).critic
+
+    def generator(self, judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+        """Return what the generator minimises, `(B,)`; real examples are judged only if the loss looks at them."""
+        said = judge(fake)
+        if self.generator_sees_real:
+            with torch.no_grad():
+                of_real = judge(real)
+        else:
+            of_real = torch.zeros_like(said)
+        return self.loss(of_real, said).generator
+
+
+def judged(said: Tensor, n: int) -> Tensor:
+    """Return a critic's raw output for `n` examples as one logit each, `(n,)`; higher means more real.
+
+    Raises:
+        ConfigurationError: for more or fewer numbers than examples.
+
+    Example:
+        >>> judged(torch.zeros(2, 1), 2).shape
+        torch.Size([2])
+    """
+    if said.numel() != n:
+        raise ConfigurationError(f"the critic gave {tuple(said.shape[1:])} numbers an example: expected 1")
+    return said.float().view(n)

@@ -42,6 +42,9 @@ def _partition(model: Model) -> bool:
     assert all(len(p.parameters()) == len({id(own) for own in p.parameters()}) for p in model.players)
     missing = [name for name, p in model.named_parameters() if id(p) not in owned]
     assert not missing, f"no player owns {missing}"
+    turning_points = {0, *(edge for player in model.players for edge in player.rounds if edge is not None)}
+    idle = [step for step in sorted(turning_points) if not any(player.plays(step) for player in model.players)]
+    assert not idle, f"no player plays after round {idle}"
     return True
 
 

@@ -14,7 +14,7 @@ from triptych.models.base import Player, Terms
 from triptych.models.questions import LatentSampler
 from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.adversarial import Loss, generator_sees_real, resolve_loss
+from triptych.objectives.adversarial import Game, Loss, judged
 
 ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 """The optimiser of both players, as in Radford et al. 2016, §4."""
@@ -67,8 +67,7 @@ class GAN(LatentSampler):
         if latent < 1 or critic_steps < 1:
             raise ConfigurationError(f"latent={latent}, critic_steps={critic_steps}: expected at least 1 of each")
         self.latent = latent
-        self.loss = resolve_loss(loss)
-        self.generator_sees_real = generator_sees_real(self.loss)
+        self.game = Game(loss)
         self.critic_steps = critic_steps
         sizes = Sizes(hidden, channels, classes, layers=2)
         self.generator = resolve_decoder(generator, event, latent, event.shape[0], sizes)
@@ -86,18 +85,14 @@ class GAN(LatentSampler):
         """Return what the critic minimises, on fresh fakes that carry no graph."""
         with torch.no_grad():
             fake = self.generate(self.draw_codes(len(batch.x), noise), batch.label)
-        real = self.event.scaled(batch.x)
-        return {"adversarial": self.loss(self.judge(real, batch.label), self.judge(fake, batch.label)).critic}
+        judge = partial(self.judge, label=batch.label)
+        return {"adversarial": self.game.critic(judge, self.event.scaled(batch.x), fake)}
 
     def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the generator minimises; real examples are judged only if the loss looks at them."""
-        fake = self.judge(self.generate(self.draw_codes(len(batch.x), noise), batch.label), batch.label)
-        if self.generator_sees_real:
-            with torch.no_grad():
-                real = self.judge(self.event.scaled(batch.x), batch.label)
-        else:
-            real = torch.zeros_like(fake)
-        return {"adversarial": self.loss(real, fake).generator}
+        """Return what the generator minimises."""
+        fake = self.generate(self.draw_codes(len(batch.x), noise), batch.label)
+        judge = partial(self.judge, label=batch.label)
+        return {"adversarial": self.game.generator(judge, self.event.scaled(batch.x), fake)}
 
     def draw_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw z ~ N(0, I), `(n, latent)`."""
@@ -110,10 +105,7 @@ class GAN(LatentSampler):
 
     def judge(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the critic's output for scaled examples, `(B,)`; higher means more real."""
-        said = conditioned(self.critic, x, label).float()
-        if said.numel() != len(x):
-            raise ConfigurationError(f"the critic gave {tuple(said.shape[1:])} numbers an example: expected 1")
-        return said.view(len(x))
+        return judged(conditioned(self.critic, x, label), len(x))
 
     def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes, and make their examples."""

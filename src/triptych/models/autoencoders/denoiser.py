@@ -1,0 +1,109 @@
+"""What every deterministic autoencoder is: an encoder of what may be corrupted, a decoder of what was there before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from triptych.data.batches import Batch
+from triptych.data.examples import Examples
+from triptych.distributions import Law
+from triptych.errors import ConfigurationError
+from triptych.event import Event
+from triptych.models.autoencoders.latent import latent_of
+from triptych.models.base import Terms
+from triptych.models.questions import Reconstructor, Seed, chunks
+from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
+from triptych.noise import Noise
+from triptych.objectives.corruption import Corruption, corrupted, resolve_corruption
+from triptych.objectives.reconstruction import resolve_output
+
+
+class Denoiser(Reconstructor):
+    """An encoder and a decoder that restore an example from its code, with or without a corruption.
+
+    `min E_x E_{x̃|x} L(x, g(f(x̃)))`; without a corruption x̃ is x. Reference: Vincent et al. 2008, *Extracting and
+    Composing Robust Features with Denoising Autoencoders*, §2.3.
+
+    Args:
+        event: what one example is.
+        latent: dimensions of the code; None for 32, or as many as an example has if fewer.
+        loss: see `triptych.objectives.reconstruction.resolve_output`.
+        encoder: see `triptych.networks.resolve_encoder`.
+        decoder: see `triptych.networks.resolve_decoder`.
+        corruption: see `triptych.objectives.corruption.resolve_corruption`.
+        amount: of the corruption.
+        sizes: of networks that are chosen by name.
+
+    Raises:
+        ConfigurationError: for a part that is unknown or does not fit the data.
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        latent: int | None,
+        loss: str | type[Law],
+        encoder: str | nn.Module,
+        decoder: str | nn.Module,
+        corruption: str | Corruption,
+        amount: float,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(event, sizes.classes)
+        self.latent = latent_of(latent, event)
+        self.output = resolve_output(loss, event)
+        self.corruption = resolve_corruption(corruption, amount, event)
+        self.encoder = resolve_encoder(encoder, event, self.latent, sizes)
+        self.decoder = resolve_decoder(decoder, event, self.latent, self.output.channels, sizes)
+
+    @final
+    def corrupt(self, x: Examples | Tensor, *, seed: Seed = None) -> Examples:
+        """Return examples as the model saw them in training.
+
+        Args:
+            x: examples of the model's event.
+            seed: a number or a `torch.Generator`; None for a fresh one. The same seed gives the same bytes.
+
+        Raises:
+            DataError: for examples of another event.
+            ConfigurationError: for a model that is trained without a corruption.
+        """
+        if self.corruption is None:
+            raise ConfigurationError(
+                f"this {type(self).__name__} is trained without a corruption: train it with --corruption masking"
+            )
+        given = x if isinstance(x, Examples) else Examples(torch.as_tensor(x), self.event)
+        self.event.check(given.data)
+        noise = self._noise(seed)
+        parts = [given.data[:0]]
+        for part in chunks(len(given)):
+            clean = given.data[part].to(self.device)
+            parts.append(corrupted(clean, self.event, self.corruption, noise).cpu())
+        return replace(given, data=torch.cat(parts), intensities=None, source={})
+
+    @final
+    def objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return the error of reconstructing examples from what is left of them."""
+        seen = batch.x
+        if self.corruption is not None:
+            seen = corrupted(seen, self.event, self.corruption, noise)
+        features = conditioned(self.decoder, self.codes(seen, batch.label), batch.label)
+        return {self.output.term: self.output.loss(features, batch.x)}
+
+    @final
+    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the code of each example, `(B, latent)`."""
+        z = conditioned(self.encoder, self.event.scaled(x), label).float()
+        if z.shape[1:] != (self.latent,):
+            given = tuple(z.shape[1:])
+            raise ConfigurationError(f"the encoder gave {given} numbers an example: expected ({self.latent},)")
+        return z
+
+    @final
+    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return the decoded examples, rounded to levels."""
+        return self.output.examples(conditioned(self.decoder, z, label))
