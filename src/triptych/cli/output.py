@@ -8,7 +8,6 @@ from pathlib import Path
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError
 
-
 DIRECTORY = ""
 """Stands for a directory among suffixes."""
 

@@ -1,0 +1,128 @@
+"""What the verbs on codes share: which codes they start from, and what they write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triptych.cli.inputs import labels_of, read_images, tested
+from triptych.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from triptych.data.examples import Examples
+    from triptych.models.base import Model
+    from triptych.models.questions import Decoder, Label
+    from triptych.queries import Decoded
+
+LabelOfAll = Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")]
+WALKS = (".png", ".gif", ".npz")
+POPULATION = 4096
+"""Codes by which it is judged where a model's codes lie."""
+
+
+def decoder_of(run: Path, out: Path) -> Decoder:
+    """Return the model of a run; it decodes, and what it decodes can be drawn as `out`.
+
+    Raises:
+        UnsupportedQuery: for a model that does not decode.
+        ConfigurationError: for an animation of vectors.
+    """
+    from triptych.training import load
+
+    model: Any = load(run)
+    model.decode  # noqa: B018 - it says so if the model cannot
+    if out.suffix == ".gif" and not model.event.is_image:
+        raise ConfigurationError(f"{out}: {run} is of a {model.event}, and an animation shows images: give a .png")
+    found: Decoder = model
+    return found
+
+
+def examples_for(
+    run: Path, model: Model, images: list[Path] | None, count: int, fit: bool, label: int | None, seed: int, quiet: bool
+) -> tuple[Examples, Any]:
+    """Return image files, or else the run's first test examples, and their labels for a conditional model.
+
+    Raises:
+        ConfigurationError: for a conditional model and images without `label`.
+        DataError: for files that do not fit the model.
+    """
+    given = read_images(images, run, model.event, fit, seed) if images else tested(run, model, count, quiet)
+    return given, labels_of(model, given, label, 1)
+
+
+def drawn_labels(model: Model, label: int | None, n: int, seed: int) -> Tensor | None:
+    """Return `label` for all, or labels drawn uniformly; None for an unconditional model."""
+    from triptych.noise import Noise
+
+    found = model.labels(label, n, Noise.of(seed, model.device))
+    return None if found is None else found.cpu()
+
+
+def codes_of(
+    run: Path, model: Decoder, n: int, label: int | None, seed: int, quiet: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Return at most n codes `(n, Z)`, of the prior or else of training examples, and their labels."""
+    from triptych.cli.use import data_of_run
+    from triptych.queries import LatentSampler
+
+    if isinstance(model, LatentSampler):
+        return model.sample_codes(n, seed=seed), drawn_labels(model, label, n, seed)
+    train, _ = data_of_run(run, quiet, "--image")
+    own = train[:n]
+    codes: Tensor = model.encode(own)
+    return codes, own.labels if model.conditional else None
+
+
+def centre_for(
+    run: Path, model: Decoder, image: Path | None, fit: bool, label: int | None, seed: int, quiet: bool
+) -> tuple[Tensor, Label, str]:
+    """Return the code `(Z,)` of an image, else one of the prior, else a test example's; its label, and its name."""
+    from triptych.queries import LatentSampler
+
+    if image is None and isinstance(model, LatentSampler):
+        found: Any = model.sample_codes(1, seed=seed)
+        return found[0], drawn_labels(model, label, 1, seed), f"a code of the prior (seed {seed})"
+    files = None if image is None else [image]
+    given, own = examples_for(run, model, files, 1, fit, label, seed, quiet)
+    found = model.encode(given, label=own)
+    return found[0], own, f"the code of {image or 'a test example'}"
+
+
+def coordinates_of(text: str, model: Decoder) -> list[int]:
+    """Return coordinates of a model's code, which a person typed with commas between.
+
+    Raises:
+        ConfigurationError: for what is no number, or no coordinate, or one twice.
+    """
+    from triptych.queries.traversal import check_coordinates
+
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigurationError(f"--coordinates {text}: expected whole numbers with commas between, as 0,3") from None
+    check_coordinates(found, model.latent)
+    return found
+
+
+def write_walks(walks: Decoded, out: Path) -> None:
+    """Write rows as a picture, an animation, or arrays: `x (R, S, *shape)`, `codes (R, S, Z)`, and `y` if labelled."""
+    import numpy as np
+
+    from triptych.animations import walk_gif, walk_picture
+
+    rows, steps = walks.codes.shape[:2]
+    x = walks.examples
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".png":
+        out.write_bytes(walk_picture(x, rows))
+    elif out.suffix == ".gif":
+        out.write_bytes(walk_gif(x, rows))
+    else:
+        arrays: dict[str, Any] = {"x": x.data.view(rows, steps, *x.event.shape).numpy(), "codes": walks.codes.numpy()}
+        if x.labels is not None:
+            arrays["y"] = x.labels.view(rows, steps, *x.labels.shape[1:]).numpy()
+        np.savez_compressed(out, **arrays)
