@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.errors import ConfigurationError, DataError
+from triptych.errors import ConfigurationError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +24,15 @@ Images = Annotated[
 Fit = Annotated[
     bool, typer.Option("--fit", help="Crop, resize and round images that are not of the model's size and levels.")
 ]
+OtherData = Annotated[
+    str | None, typer.Option("--data", help="Other data, read as the run's were. Else the run's own.")
+]
+Split = Annotated[str, typer.Option("--split", help="Of the data: train, test or both.")]
 Count = Annotated[int, typer.Option("--count", help="How many test examples, where no image is given.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+SPLITS = ("train", "test", "both")
+_OF_READING = ("image_size", "colours", "levels", "binarize", "test_fraction", "seed")
 
 
 def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int) -> Examples:
@@ -120,6 +127,31 @@ def tested(run: Path, model: Model, count: int, quiet: bool) -> Examples:
     _, test = data_of_run(run, quiet, "--image")
     found: Examples = test[:count]
     return found
+
+
+def check_sources(image: list[Path] | None, data: str | None, split: str) -> None:
+    """Raise `ConfigurationError` for images and data at once, or a split that is none."""
+    if image and data is not None:
+        raise ConfigurationError("--image and --data were given: choose one of them")
+    if split not in SPLITS:
+        raise ConfigurationError(f"no --split {split}; {did_you_mean(split, SPLITS)}")
+
+
+def read_data(spec: str, run: Path, model: Model, quiet: bool) -> tuple[Examples, Examples]:
+    """Return other data, with the size, colours, levels and binarisation of the run's: training and test examples.
+
+    Raises:
+        DataError: for data of another shape or number of levels than the model's.
+    """
+    from triptych.data import load
+    from triptych.training.rundir import read_config
+
+    stored = read_config(run / "config.yaml").get("data", {})
+    options: dict[str, Any] = {name: stored[name] for name in _OF_READING if name in stored}
+    train, test = load(spec, progress=not quiet, **options)
+    if not train.event.same_space(model.event):
+        raise DataError(f"{spec} holds a {train.event}, the model takes a {model.event}: give data of that kind")
+    return train, test
 
 
 def labels_of(model: Model, given: Examples, label: int | None, n: int) -> Any:

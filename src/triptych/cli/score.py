@@ -6,11 +6,21 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import Fit, Overwrite, Run, labels_of, read_images
+from triptych.cli.inputs import (
+    Fit,
+    OtherData,
+    Overwrite,
+    Run,
+    Split,
+    check_sources,
+    labels_of,
+    read_data,
+    read_images,
+)
 from triptych.cli.options import Debug, Quiet, Seed
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -22,8 +32,6 @@ if TYPE_CHECKING:
 
 ORDINARY = 10_000
 """How many examples the threshold is learnt from, at most: a rate of 1 % then errs by a tenth of itself."""
-SPLITS = ("train", "test", "both")
-_OF_READING = ("image_size", "colours", "levels", "binarize", "test_fraction", "seed")
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,11 @@ class Part:
 
 def score(
     run: Run,
-    data: Annotated[
-        str | None, typer.Option("--data", help="Other data, read as the run's were. Else the run's own.")
-    ] = None,
+    data: OtherData = None,
     image: Annotated[
         list[Path] | None, typer.Option("--image", help="An image file, in place of data; may be given several times.")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Of the data: train, test or both.")] = "test",
+    split: Split = "test",
     by: Annotated[
         str, typer.Option("--by", help="bound or density (nats), reconstruction (squared error), or auto: as it can.")
     ] = "auto",
@@ -99,7 +105,7 @@ def score(
     if image:
         parts = [Part("images", read_images(image, run, model.event, fit, seed), [str(file) for file in image])]
     else:
-        splits: tuple[Examples, Examples] = (train, test) if data is None else _read(data, run, model, quiet)
+        splits: tuple[Examples, Examples] = (train, test) if data is None else read_data(data, run, model, quiet)
         parts = _parts(*splits, split)
     ordinary, whence = _ordinary(run, train, anomalous)
     for part in parts:
@@ -122,14 +128,11 @@ def score(
 
 def _check(image: list[Path] | None, data: str | None, split: str, anomalous: list[str] | None) -> None:
     """Raise `ConfigurationError` for options that contradict each other."""
-    if image and data is not None:
-        raise ConfigurationError("--image and --data were given: choose what to score")
+    check_sources(image, data, split)
     if image and anomalous:
         raise ConfigurationError(
             "--anomalous names labels of data, and image files have none: leave it, or give --data"
         )
-    if split not in SPLITS:
-        raise ConfigurationError(f"no --split {split}; {did_you_mean(split, SPLITS)}")
 
 
 def _parts(train: Examples, test: Examples, split: str) -> list[Part]:
@@ -138,19 +141,6 @@ def _parts(train: Examples, test: Examples, split: str) -> list[Part]:
         "test": Part("test examples", test, ["test"] * len(test)),
     }
     return list(named.values()) if split == "both" else [named[split]]
-
-
-def _read(spec: str, run: Path, model: Model, quiet: bool) -> tuple[Examples, Examples]:
-    """Return other data, with the size, colours, levels and binarisation of the run's."""
-    from triptych.data import load
-    from triptych.training.rundir import read_config
-
-    stored = read_config(run / "config.yaml").get("data", {})
-    options: dict[str, Any] = {name: stored[name] for name in _OF_READING if name in stored}
-    train, test = load(spec, progress=not quiet, **options)
-    if not train.event.same_space(model.event):
-        raise DataError(f"{spec} holds a {train.event}, the model takes a {model.event}: give data of that kind")
-    return train, test
 
 
 def _ordinary(run: Path, train: Examples, anomalous: list[str] | None) -> tuple[Examples, str]:
