@@ -11,6 +11,9 @@ import typer
 
 from triptych.cli.arithmetic import arithmetic
 from triptych.cli.complete import complete
+from triptych.cli.compress import compress
+from triptych.cli.denoise import denoise
+from triptych.cli.encode import encode, reconstruct
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
 from triptych.cli.score import score
@@ -38,11 +41,15 @@ app.command()(recipes)
 app.add_typer(train_app, name="train")
 app.command()(sample)
 app.command()(complete)
+app.command()(reconstruct)
+app.command()(encode)
 app.command()(interpolate)
 app.command()(traverse)
 app.command()(manifold)
 app.command()(arithmetic)
 app.command()(score)
+app.command()(denoise)
+app.command()(compress)
 
 
 def _version(asked: bool) -> None:

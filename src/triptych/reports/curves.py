@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from triptych.pictures import axes_style
 
-_COLOURS = ("#2f7fd6", "#d9702b", "#3a9e6b", "#a35fc4", "#c9464f", "#8c7a2e")
+COLOURS = ("#2f7fd6", "#d9702b", "#3a9e6b", "#a35fc4", "#c9464f", "#8c7a2e")
+"""Of lines: readable on white and on black."""
 _INK = "#010203"  # replaced by the page's own text colour
-_NOT_TERMS = "gradient_norm"
+_NOT_TERMS = ("gradient_norm", "active_units")
 
 Record = Mapping[str, float]
 """One line of `metrics.jsonl`: `step`, `seconds`, …, and `player/term` for each loss term."""
@@ -49,7 +50,7 @@ def curves_svg(records: Sequence[Record], name: str) -> str:
             points = [(record["step"], record[term]) for record in records if term in record]
             steps, values = zip(*points, strict=True)
             label = term.removeprefix("model/").replace("/", ": ")
-            axes.plot(steps, values, color=_COLOURS[i % len(_COLOURS)], linewidth=1.4, label=label)
+            axes.plot(steps, values, color=COLOURS[i % len(COLOURS)], linewidth=1.4, label=label)
         axes_style(axes)
         axes.tick_params(colors=_INK)
         axes.set_xlabel("round", fontsize=8, color=_INK)

@@ -1,0 +1,124 @@
+"""`triptych denoise`: noisy images as a model restores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triptych.cli.inputs import Count, Fit, Images, Overwrite, Run, labels_of, read_images, tested
+from triptych.cli.options import Debug, Quiet, Seed
+from triptych.errors import ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from triptych.data.examples import Examples
+    from triptych.models.base import Model
+
+MEASURED = 1000
+"""On how many test examples the ratios are measured, at least, if there are so many."""
+AMOUNT = 0.3
+"""Of a corruption that is named without an amount: what an autoencoder is trained with."""
+
+
+def denoise(
+    run: Run,
+    image: Images = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A .png grid, or an .npz file.")] = Path("denoised.png"),
+    corruption: Annotated[
+        str | None,
+        typer.Option(
+            "--corruption", help="Of test examples: gaussian, salt-and-pepper or masking. Else as in training."
+        ),
+    ] = None,
+    amount: Annotated[
+        float | None, typer.Option("--amount", help="Of --corruption: standard deviation or probability; 0.3.")
+    ] = None,
+    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    fit: Fit = False,
+    count: Count = 8,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Restore noisy images, by the code that a model finds of them.
+
+    The rows are: noisy, restored by the model, and by a median filter of 3×3. Without an image test examples are
+    corrupted, a first row shows them clean, and the signal-to-noise ratio of each is told.
+    """
+    from triptych.cli.output import check_free
+    from triptych.evaluation.restoration import median_filtered
+    from triptych.training import load
+
+    check_free(out, overwrite, (".png", ".npz"))
+    if image and (corruption is not None or amount is not None):
+        raise ConfigurationError("--corruption and --amount are done to test examples: leave them, or leave --image")
+    model = load(run)
+    ask = model.reconstruct  # before any image is read: it says so if the model cannot
+    if not model.event.is_image:
+        raise ConfigurationError(f"{run} is of a {model.event}, and only images are denoised: reconstruct it in Python")
+    if image:
+        rows = {"noisy": read_images(image, run, model.event, fit, seed)}
+    else:
+        do = _corruption(model, run, corruption, amount)
+        clean = tested(run, model, max(count, MEASURED) if count > 0 else count, quiet)
+        rows = {"clean": clean, "noisy": do(clean, seed)}
+    rows["restored"] = ask(rows["noisy"], label=labels_of(model, rows["noisy"], label, 1))
+    rows["median"] = median_filtered(rows["noisy"])
+    _write({name: x[: len(image) if image else count] for name, x in rows.items()}, out)
+    if quiet:
+        return
+    if not image:
+        typer.echo(_told(rows))
+    typer.echo(f"{', '.join(rows)}, row by row: {out} (seed {seed})")
+
+
+def _corruption(
+    model: Model, run: Path, corruption: str | None, amount: float | None
+) -> Callable[[Examples, int], Examples]:
+    """Return what is done to clean examples, given a seed, before they are restored."""
+    from triptych.models.autoencoders.denoiser import Denoiser
+    from triptych.noise import Noise
+    from triptych.objectives.corruption import CORRUPTIONS, corrupted, resolve_corruption
+
+    if corruption is None:
+        if not isinstance(model, Denoiser) or model.corruption is None:
+            names = ", ".join(CORRUPTIONS)
+            raise ConfigurationError(f"{run} was trained without a corruption: give --corruption {names}, or --image")
+        if amount is not None:
+            raise ConfigurationError(f"--amount {amount:g} was given without --corruption: name what it is of")
+        return lambda x, seed: model.corrupt(x, seed=seed)
+    if corruption not in CORRUPTIONS:
+        raise ConfigurationError(f"no --corruption {corruption}; {did_you_mean(corruption, CORRUPTIONS)}")
+    do = resolve_corruption(corruption, AMOUNT if amount is None else amount, model.event)
+    assert do is not None, "it has a name"
+    return lambda x, seed: replace(x, data=corrupted(x.data, model.event, do, Noise.of(seed)), intensities=None)
+
+
+def _told(rows: Mapping[str, Examples]) -> str:
+    """Return the signal-to-noise ratio of every row but the first, which is clean."""
+    from triptych.evaluation.restoration import psnr
+    from triptych.queries import squared_errors
+
+    clean = rows["clean"]
+    figures = [f"{name} {psnr(squared_errors(clean, x)).text}" for name, x in rows.items() if name != "clean"]
+    return f"PSNR of {len(clean):,} test examples, dB: {', '.join(figures)}"
+
+
+def _write(rows: Mapping[str, Examples], out: Path) -> None:
+    import numpy as np
+    import torch
+
+    from triptych.pictures import picture
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        arrays: dict[str, Any] = {name: x.data.numpy() for name, x in rows.items()}
+        np.savez_compressed(out, **arrays)
+        return
+    first = next(iter(rows.values()))
+    together = replace(first, data=torch.cat([x.data for x in rows.values()]), labels=None, intensities=None)
+    out.write_bytes(picture(together, columns=len(first)))
