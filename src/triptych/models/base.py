@@ -68,6 +68,7 @@ QUESTIONS = {
     "encode": "the code of an example",
     "decode": "the example of a code",
     "reconstruct": "an example from its code",
+    "corrupt": "an example as the model saw it in training",
     "complete": "the unknown part of an example",
 }
 """Every primitive query, and what it gives. A model answers those whose classes it derives from."""
@@ -75,8 +76,9 @@ QUESTIONS = {
 _INSTEAD = {
     "log_prob": "for a likelihood train a model with a density (pixelcnn) or a bound (vae); "
     "to judge samples, ask `evaluate` for their Fréchet distance and near-copies",
-    "encode": "for codes train a model with an encoder (vae)",
-    "complete": "for completion train an autoregressive model (pixelcnn)",
+    "encode": "for codes train a model with an encoder (vae, autoencoder)",
+    "complete": "for completion train an autoregressive model (pixelcnn), or a context-autoencoder",
+    "corrupt": "for one that restores what it is trained to restore train a denoising-autoencoder",
 }
 _INSTEAD["log_prob_bounds"] = _INSTEAD["log_prob"]
 _INSTEAD["reconstruct"] = _INSTEAD["encode"]

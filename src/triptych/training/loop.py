@@ -16,20 +16,19 @@ from triptych.data.batches import Batch, Batches
 from triptych.data.examples import Examples
 from triptych.errors import Interrupted, NonFiniteError
 from triptych.models.base import Model
-from triptych.models.questions import Bounded, Sampler
+from triptych.models.questions import Bounded
 from triptych.noise import Noise, mix
-from triptych.pictures import save_grid
 from triptych.training import rundir
 from triptych.training.budget import Budget, learning_rate_factor
 from triptych.training.checkpoint import checkpoint_path
+from triptych.training.diagnosis import diagnosed, examination_due, examined
+from triptych.training.gallery import TILES, Gallery
 from triptych.training.logging import Metrics, Progress, Record
 from triptych.training.pace import Marks, StopRequest, Window
 from triptych.training.seat import Seat, give_turn, non_finite
 from triptych.training.setup import configuration, launch
 from triptych.training.state import State
 
-SAMPLES = 64
-"""How many samples a picture shows while training."""
 AGREE_EVERY = 10
 """Rounds after which several processes agree on the time, and on whether to stop."""
 NOISE, LAYERS = 1, 2
@@ -46,7 +45,7 @@ class Run:
         records: figures of each logging window, as in `metrics.jsonl`.
         directory: where it was kept; None if it was not.
         rank: number of this process; 0 is the one that writes.
-        notes: what the user should know, such as a damaged checkpoint that was passed over.
+        notes: what the user should know, such as a damaged checkpoint that was passed over, or a collapsed posterior.
     """
 
     steps: int
@@ -78,11 +77,12 @@ class Training:
         self.state = State(model, self.seats, options.ema)
         self.path = None if options.run is None else Path(options.run)
         self.writes = self.path is not None and self.rank == 0
+        self.gallery = Gallery(model, train, self.path / "samples", options.seed) if self.writes and self.path else None
         self.stop = StopRequest()
         self.step, self.seconds, self.stopping = 0, 0.0, False
-        self.drawing, self.sample_seconds = 0.0, 0.0
         self.saved: Path | None = None
         self.validation: Record = {}
+        self.told: set[str] = set()
         self.pending: list[tuple[int, Seat, list[str], Tensor]] = []
 
     def run(self) -> Run:
@@ -114,8 +114,21 @@ class Training:
             finally:
                 self.metrics.close()
                 self.state.settle()
+            for note in (idle := self.idle()):
+                self.progress.say(note)
+        notes = [*notes, *idle]
         self.fabric.barrier()
+        notes += map(str, diagnosed(self.metrics.records))
         return Run(self.step, self.seconds, self.metrics.records, self.path, self.rank, notes)
+
+    def idle(self) -> list[str]:
+        """Say which players have not had a turn, as it happens where the budget ends before their first round."""
+        late = {seat.player.name: seat.player.rounds[0] for seat in self.seats if seat.player.rounds[0] >= self.step}
+        if not late:
+            return []
+        return [
+            f"{self.step:,} rounds were too few for {', '.join(late)}: the last begins after {max(late.values()):,}"
+        ]
 
     def train_model(self) -> None:
         """Play, in training mode; leave the model ready to be asked, and torch's random state as it was."""
@@ -263,8 +276,21 @@ class Training:
         record |= self.validation
         self.validation = {}
         self.pending.clear()
+        due = self.rank == 0 and examination_due(self.budget, record, self.metrics.records)
+        if due:
+            with self.state.averaged():
+                record |= examined(self.model, self.train)
         self.metrics.append(record)
+        if due:
+            self.tell()
         self.progress.update(record, self.budget.fraction(self.step, self.clock), losses)
+
+    def tell(self) -> None:
+        """Say once what is wrong with the training, if anything is."""
+        for finding in diagnosed(self.metrics.records):
+            if finding.name not in self.told:
+                self.told.add(finding.name)
+                self.progress.say(str(finding))
 
     def validate(self) -> None:
         """Measure log p(x), or its bound, on held-out examples, and keep the weights if they are the best."""
@@ -276,32 +302,13 @@ class Training:
             self.validation = {"held-out/nll": -nats}
 
     def picture(self) -> None:
-        """Draw samples of the model as it is, always from the same seed. Ctrl-C need not wait for them.
-
-        Where pictures come by themselves they may take a twentieth of the training time: models that sample
-        slowly show fewer samples, or none.
-        """
-        if self.path is None or not self.writes or not isinstance(self.model, Sampler) or self.stop.asked:
+        """Show the model as it is. Ctrl-C need not wait for it; what comes by itself must not cost much."""
+        if self.gallery is None or not self.gallery.can_show or self.stop.asked:
             return
         with self.stop.at_once(), self.state.averaged():
-            count = SAMPLES if self.options.sample_every is not None else self.affordable(self.model)
+            count = TILES if self.options.sample_every is not None else self.gallery.affordable(self.seconds)
             if count:
-                started = time.perf_counter()
-                label = None  # drawn, but for a model of vectors, which are the data's
-                if self.model.embedding and self.train.labels is not None:
-                    label = self.train.labels[torch.arange(count) % len(self.train)]
-                samples = self.model.sample(count, label=label, seed=self.options.seed)
-                self.drawing += time.perf_counter() - started
-                save_grid(samples, self.path / "samples" / f"step-{self.step:09d}.png")
-
-    def affordable(self, model: Sampler) -> int:
-        """Return how many samples a picture may show now: 64, 16, 4 or none."""
-        if not self.sample_seconds:
-            started = time.perf_counter()
-            model.sample(1, label=model.any_label, seed=0)
-            self.sample_seconds = time.perf_counter() - started
-        left = max(2.0, self.seconds / 20) - self.drawing
-        return next((n for n in (SAMPLES, 16, 4) if n * self.sample_seconds <= left), 0)
+                self.gallery.add(self.step, count)
 
     def save(self) -> None:
         """Write a checkpoint, and the model as it is now; never one of figures that are not finite."""
