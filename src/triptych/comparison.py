@@ -2,64 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from triptych.assessment import Assessment, Trained, load_run, records_of
 from triptych.catalogue import CATALOGUE, build, find
 from triptych.data.examples import Examples
 from triptych.data.load import hold_out
 from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
-from triptych.evaluation.measure import Measures, measure, reference
-from triptych.evaluation.metrics import Subject
-from triptych.evaluation.protocol import Protocol
-from triptych.evaluation.studies import Table, find_study
+from triptych.evaluation.measure import reference
 from triptych.event import Event
-from triptych.models.base import Model
-from triptych.models.questions import Sampler
 from triptych.reports import Panel, terminal_table, write_report
 from triptych.training import fit, load
 from triptych.training.checkpoint import read_description
-from triptych.training.logging import Record, read_metrics
 from triptych.training.rundir import read_config
 
 VALIDATED = 0.1
 """Share of the training split on which the best weights are chosen, the same for all."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A model and how it came to be.
-
-    Args:
-        name: how reports call it.
-        model: ready to be asked.
-        run: its run directory.
-        records: lines of its `metrics.jsonl`.
-        findings: what a reader must know of its training.
-        diverged: whether its training ended in figures that are not finite.
-    """
-
-    name: str
-    model: Model
-    run: Path
-    records: Sequence[Record]
-    findings: tuple[str, ...] = ()
-    diverged: bool = False
-
-    @property
-    def rounds(self) -> int | None:
-        """Rounds that it was trained for, if they were recorded."""
-        return int(self.records[-1]["step"]) if self.records else None
-
-    @property
-    def seconds(self) -> float | None:
-        """Its training time, if it was recorded."""
-        return self.records[-1]["seconds"] if self.records else None
 
 
 def compare(
@@ -114,7 +74,8 @@ def compare(
         else train_one(name, rest, valid, out / name, budget, seed=seed, overwrite=overwrite, quiet=quiet)
         for name in models
     ]
-    panels, real, protocol = measure_all(trained, train, test, seed=seed)
+    assessed = Assessment(trained, train, test, seed=seed)
+    panels, real, protocol = assessed.panels(), reference(assessed.protocol), assessed.protocol
     write_report(
         out,
         panels,
@@ -209,7 +170,7 @@ def train_one(
         findings.append(str(error))
         diverged = True
         model = load(run)
-    return Trained(name, model, run, _records(run), tuple(findings), diverged)
+    return Trained(name, model, run, records_of(run), tuple(findings), diverged)
 
 
 def _check_budget(run: Path, budget: Mapping[str, Any], overwrite: bool) -> None:
@@ -223,78 +184,3 @@ def _check_budget(run: Path, budget: Mapping[str, Any], overwrite: bool) -> None
                 f"{run} was trained under another budget ({name}: {there.get(name)} there, {budget[name]} here): "
                 "choose another --out, or --overwrite"
             )
-
-
-def load_run(run: Path) -> Trained:
-    """Load a trained model and the records of its training."""
-    return Trained(str(run), load(run), run, _records(run))
-
-
-def _records(run: Path) -> list[Record]:
-    metrics = run / "metrics.jsonl"
-    return read_metrics(metrics) if metrics.exists() else []
-
-
-def measure_all(
-    trained: Sequence[Trained], train: Examples, test: Examples, *, seed: int
-) -> tuple[list[Panel], Measures, Protocol]:
-    """Measure models under one protocol, all on the same device.
-
-    Returns:
-        A panel for each, the same measures of real data, and the protocol.
-    """
-    name = Path(str(train.source.get("spec", "data"))).stem
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    models = [one.model.to(device) for one in trained]
-    samples = min(affordable_samples(models), len(test), len(train))
-    protocol = Protocol.prepare(train, test, data=name, seed=seed, samples=samples)
-    panels = []
-    for one, model, shown in zip(trained, models, short_names([one.name for one in trained]), strict=True):
-        measures = measure(shown, model, protocol, training_seconds=one.seconds, training_rounds=one.rounds)
-        panels.append(Panel(measures, one.records, str(one.run), one.findings, one.diverged))
-    return panels, reference(protocol), protocol
-
-
-def studied(name: str, trained: Sequence[Trained], train: Examples, test: Examples, *, seed: int) -> dict[str, Table]:
-    """Return what a study finds of each model, by the model's short name.
-
-    Args:
-        name: of the study.
-        trained: the models.
-        train: training split.
-        test: held-out split.
-        seed: of all that is drawn.
-
-    Raises:
-        ConfigurationError: for an unknown study.
-        UserError: where a model or the data have no answer to it.
-    """
-    ask = find_study(name)
-    protocol = Protocol.prepare(train, test, data=Path(str(train.source.get("spec", "data"))).stem, seed=seed)
-    names = short_names([one.name for one in trained])
-    return {shown: ask(Subject(one.model, protocol)) for one, shown in zip(trained, names, strict=True)}
-
-
-def short_names(names: Sequence[str]) -> list[str]:
-    """Return the last part of each path where that tells them apart, else all of it.
-
-    >>> short_names(["runs/a/vae", "gan"]), short_names(["runs/a/vae", "runs/b/vae"])
-    (['vae', 'gan'], ['runs/a/vae', 'runs/b/vae'])
-    """
-    last = [Path(name).name for name in names]
-    return [part if last.count(part) == 1 else name for part, name in zip(last, names, strict=True)]
-
-
-def affordable_samples(models: Sequence[Model]) -> int:
-    """Return how many samples of each are compared: what the slowest draws in about a minute, 100 to 1000."""
-    slowest = 0.0
-    for model in models:
-        if isinstance(model, Sampler):
-            slowest = max(slowest, min(_seconds_a_sample(model) for _ in range(3)))  # a busy neighbour is not slowness
-    return int(min(1000, max(100, 60 / max(slowest, 1e-9))))
-
-
-def _seconds_a_sample(model: Sampler) -> float:
-    started = time.perf_counter()
-    model.sample(4, label=model.any_label, seed=0)
-    return (time.perf_counter() - started) / 4

@@ -53,31 +53,18 @@ COMPARE = "Train models under one budget, measure them, and write a report of th
 
 
 def _evaluate(given: dict[str, Any]) -> None:
-    from triptych.comparison import check_names, load_run, measure_all, studied
-    from triptych.evaluation.studies import find_study
-    from triptych.reports import terminal_table
     from triptych.reports.studies import terminal_study
-    from triptych.training.checkpoint import read_description
 
-    asked = [name.strip() for name in given["metrics"].split(",")] if given["metrics"] else [SUMMARY]
-    for name in asked:
-        if name != SUMMARY:
-            find_study(name)
-    for run in given["runs"]:
-        read_description(run)
-    train, test = _data_of(given)
-    check_names([str(run) for run in given["runs"]], train, only_runs=True)
-    trained = [load_run(run) for run in given["runs"]]
+    by_default = given["metrics"] is None
+    asked = [SUMMARY, "bounds"] if by_default else [name.strip() for name in given["metrics"].split(",")]
+    assessed = _assessed(given, [name for name in asked if name != SUMMARY])
     found: dict[str, Any] = {}
     tables: list[Any] = []
-    if SUMMARY in asked:
-        panels, real, protocol = measure_all(trained, train, test, seed=given["seed"])
-        models = [panel.measures for panel in panels]
-        found |= {"models": [m.to_dict() for m in models], "protocol": protocol.describe()}
-        tables.append(terminal_table(models, real, protocol))
     for name in asked:
-        if name != SUMMARY:
-            studies = studied(name, trained, train, test, seed=given["seed"])
+        if name == SUMMARY:
+            found |= _summary(assessed, tables)
+        else:
+            studies = assessed.study(name, where_answered=by_default)
             found[name] = {run: table.to_dict() for run, table in studies.items()}
             tables += [terminal_study(run, table) for run, table in studies.items()]
     if given["as_json"]:
@@ -89,6 +76,40 @@ def _evaluate(given: dict[str, Any]) -> None:
 
         for table in tables:
             Console().print(table)
+
+
+def _assessed(given: dict[str, Any], studies: list[str]) -> Any:
+    """Check what was asked, then load the models and the data."""
+    from triptych.assessment import Assessment, load_run
+    from triptych.comparison import check_names
+    from triptych.evaluation.studies import find_study
+    from triptych.training.checkpoint import read_description
+
+    for name in studies:
+        find_study(name)
+    for run in given["runs"]:
+        read_description(run)
+    train, test = _data_of(given)
+    check_names([str(run) for run in given["runs"]], train, only_runs=True)
+    return Assessment(
+        [load_run(run) for run in given["runs"]],
+        train,
+        test,
+        seed=given["seed"],
+        importance=given["importance"],
+        scored=given["test_count"],
+        progress=not given["quiet"],
+    )
+
+
+def _summary(assessed: Any, tables: list[Any]) -> dict[str, Any]:
+    """Measure what is compared; return it as JSON can hold it, and add its table to others."""
+    from triptych.evaluation import reference
+    from triptych.reports import terminal_table
+
+    models = [panel.measures for panel in assessed.panels()]
+    tables.append(terminal_table(models, reference(assessed.protocol), assessed.protocol))
+    return {"models": [m.to_dict() for m in models], "protocol": assessed.protocol.describe()}
 
 
 def _data_of(given: dict[str, Any]) -> Any:
@@ -144,6 +165,7 @@ def _compare(given: dict[str, Any]) -> None:
 
 def evaluate_verb() -> Callable[..., None]:
     """Return the command `evaluate`."""
+    from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
     from triptych.evaluation.studies import STUDIES
 
     runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]
@@ -152,12 +174,19 @@ def evaluate_verb() -> Callable[..., None]:
     ]
     listed = ", ".join([SUMMARY, *STUDIES])
     metrics = Annotated[
-        str | None, typer.Option("--metrics", help=f"What to measure, with commas between: {listed}. Else {SUMMARY}.")
+        str | None,
+        typer.Option("--metrics", help=f"What to measure, with commas between: {listed}. Else {SUMMARY} and bounds."),
+    ]
+    importance = Annotated[int, typer.Option("--importance", help="Codes of each example that bounds are made of.")]
+    count = Annotated[
+        int | None, typer.Option("--test-count", help="Test examples to bound log p(x) of; else at most 2000.")
     ]
     parameters = [
         parameter("runs", runs),
         parameter("data", maybe_data, None),
         parameter("metrics", metrics, None),
+        parameter("importance", importance, IMPORTANCE_SAMPLES),
+        parameter("test_count", count, None),
         parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
         *data_parameters(),
         parameter("seed", Seed, 0),

@@ -81,12 +81,26 @@ def measure(
         >>> found.figures["frechet"].protocol, found.figures["nats"].text
         ('fd-20@coordinates', 'none')
     """
+    return measure_subject(name, Subject(model, protocol, training_seconds, training_rounds))
+
+
+def measure_subject(name: str, subject: Subject) -> Measures:
+    """Measure a model that is already a subject, with what was computed of it before; see `measure`.
+
+    Args:
+        name: how reports call it.
+        subject: a model under a protocol.
+
+    Raises:
+        DataError: if the model is of another event than the protocol's data.
+    """
+    model, protocol = subject.any_model, subject.protocol
     if not model.event.same_space(protocol.event):
         raise DataError(f"{name} is a model of a {model.event}, the data is a {protocol.event}")
     entry = CATALOGUE.get(name_of(model))
     family = entry.family if entry else "user's own"
     found = Measures(name, family, type(model).__name__, answers(model), likelihood_kind(model), {})
-    return _measured(found, Subject(model, protocol, training_seconds, training_rounds))
+    return _measured(found, subject)
 
 
 def reference(protocol: Protocol) -> Measures:

@@ -11,13 +11,27 @@ import torch
 from triptych.data.examples import Examples
 from triptych.errors import UnsupportedQuery, UserError
 from triptych.evaluation.figure import Figure
-from triptych.evaluation.likelihood import Likelihood, log_likelihood
+from triptych.evaluation.likelihood import (
+    Likelihood,
+    NestedBounds,
+    likelihood_figures,
+    log_likelihood,
+    mean_and_error,
+    nested_bounds,
+)
 from triptych.evaluation.novelty import Nearest
 from triptych.evaluation.protocol import Protocol, subset
 from triptych.evaluation.speed import sampling_speed
 from triptych.models.base import Model
-from triptych.models.questions import Sampler
+from triptych.models.questions import ImportanceWeighted, Reconstructor, Sampler
 from triptych.noise import mix
+from triptych.queries import likelihood_kind, squared_errors
+
+_GIVES = {
+    "exact": "log p(x) exactly (see summary)",
+    "lower bound": "a bound of its own",
+    "none": "no bound on log p(x)",
+}
 
 
 class Unanswered(UserError):
@@ -34,6 +48,7 @@ class Subject:
         protocol: the conditions.
         training_seconds: time of the model's training, if it is known.
         training_rounds: rounds of the model's training, if they are known.
+        progress: show how far long measurements are.
     """
 
     def __init__(
@@ -42,11 +57,13 @@ class Subject:
         protocol: Protocol,
         training_seconds: float | None = None,
         training_rounds: int | None = None,
+        progress: bool = False,
     ) -> None:
         self.given = model
         self.protocol = protocol
         self.training_seconds = training_seconds
         self.training_rounds = training_rounds
+        self.progress = progress
 
     @property
     def any_model(self) -> Model:
@@ -86,10 +103,24 @@ class Subject:
         return self.protocol.nearest(self.samples)
 
     @cached_property
+    def nested(self) -> NestedBounds:
+        """Importance-weighted bounds on log p(x) of the scored examples; raises `Unanswered` if none are weighted."""
+        model, protocol = self.model, self.protocol
+        if not isinstance(model, ImportanceWeighted):
+            gives = _GIVES[likelihood_kind(model)]
+            raise Unanswered(
+                f"{type(model).__name__} gives {gives}: bounds by weighted codes are of models such as vae"
+            )
+        return nested_bounds(
+            model, protocol.scored, samples=protocol.importance, seed=mix(protocol.seed, 4), progress=self.progress
+        )
+
+    @cached_property
     def likelihood(self) -> Likelihood:
-        """Test log-likelihood in both units."""
-        seed = mix(self.protocol.seed, 4)
-        return log_likelihood(self.model, self.protocol.scored, samples=self.protocol.importance, seed=seed)
+        """Test log-likelihood in both units; of a model that weighs codes the last of `nested`."""
+        if isinstance(self.model, ImportanceWeighted):
+            return likelihood_figures(self.model, self.nested.bounds[:, -1], self.protocol.importance)
+        return log_likelihood(self.model, self.protocol.scored)
 
 
 @dataclass(frozen=True)
@@ -152,6 +183,16 @@ def frechet(subject: Subject) -> Figure:
 def near_copies(subject: Subject) -> Figure:
     """Return the share of samples that are nearer to a training example than unseen data are, in %."""
     return subject.protocol.copies(subject.nearest)
+
+
+@metric("Reconstruction error", "reconstruction", better=-1)
+def reconstruction(subject: Subject) -> Figure:
+    """Return the mean squared error of reconstructing test examples from their codes; see `squared_errors`."""
+    scored = subject.protocol.scored
+    if not isinstance(subject.model, Reconstructor):
+        raise Unanswered(f"{type(subject.model).__name__} does not reconstruct")
+    mean, error = mean_and_error(squared_errors(subject.model.reconstruct(scored), scored))
+    return Figure(mean, error, "", f"mse-{len(scored)}")
 
 
 @metric("Sampling speed", "samples/s", better=1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
-from triptych.errors import DataError
+from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation.distances import frechet_distance, frechet_error
 from triptych.evaluation.features import Extractor, Function, resolve_extractor
 from triptych.evaluation.figure import Figure
@@ -38,7 +38,7 @@ class Protocol:
         real: the n test examples that samples are compared with, as many as samples.
         scored: the test examples whose log-likelihood is measured.
         real_features: `(n, F)`.
-        held_out: the nearest training example of each scored test example.
+        held_out: the nearest training example of unseen ones (all scored, unless another number was asked for).
     """
 
     data: str
@@ -62,6 +62,8 @@ class Protocol:
         data: str = "data",
         extractor: str | Function | Extractor = "auto",
         samples: int | None = None,
+        importance: int = IMPORTANCE_SAMPLES,
+        scored: int | None = None,
         seed: int = 0,
         cache: Path | None = None,
     ) -> Protocol:
@@ -73,12 +75,14 @@ class Protocol:
             data: name of the data, for reports.
             extractor: see `triptych.evaluation.features.resolve_extractor`.
             samples: n; None for all test examples, at most 1000, fewer for large images.
+            importance: K of likelihood bounds.
+            scored: how many test examples their likelihood is measured of; None for at most 2000, fewer if large.
             seed: of subsets, samples and bounds.
             cache: folder of trained extractors.
 
         Raises:
-            DataError: for splits of different events, or fewer than 2 examples to compare.
-            ConfigurationError: for an unknown extractor.
+            DataError: for splits of different events, fewer than 2 examples to compare, or fewer than `scored`.
+            ConfigurationError: for an unknown extractor, or importance < 1.
         """
         if train.event != test.event:
             raise DataError(f"training examples are a {train.event}, test examples a {test.event}")
@@ -90,11 +94,14 @@ class Protocol:
                 f"{len(train)} training and {len(test)} test examples{asked}: a comparison "
                 "takes 2 samples or more, and as many examples of each split"
             )
+        if importance < 1:
+            raise ConfigurationError(f"importance={importance}: expected at least 1 code of each example")
+        unseen = subset(test, min(_MOST_SCORED, 2 * fit), mix(seed, 2))
+        asked_for = unseen if scored is None else _scored(test, scored, mix(seed, 2))
         chosen = resolve_extractor(extractor, train, test, data=data, seed=seed, cache=cache)
-        real, scored = subset(test, n, mix(seed, 1)), subset(test, min(_MOST_SCORED, 2 * fit), mix(seed, 2))
-        held_out = nearest(scored.data, train.data, train.event)
-        features = chosen(real)
-        return cls(data, train, test, chosen, seed, n, IMPORTANCE_SAMPLES, real, scored, features, held_out)
+        real = subset(test, n, mix(seed, 1))
+        held_out = nearest(unseen.data, train.data, train.event)
+        return cls(data, train, test, chosen, seed, n, importance, real, asked_for, chosen(real), held_out)
 
     @property
     def event(self) -> Event:
@@ -144,6 +151,12 @@ class Protocol:
             "near_copy_distance": self.near_copy_distance,
             "seed": self.seed,
         }
+
+
+def _scored(test: Examples, count: int, seed: int) -> Examples:
+    if not 1 <= count <= len(test):
+        raise DataError(f"{count:,} test examples were to be scored: expected 1 to all {len(test):,}")
+    return subset(test, count, seed)
 
 
 def subset(examples: Examples, n: int, seed: int) -> Examples:

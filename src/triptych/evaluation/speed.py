@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 
 from triptych.evaluation.figure import Figure
+from triptych.models.base import Model
 from triptych.models.questions import Sampler
 from triptych.noise import mix
 
@@ -70,3 +72,18 @@ def _where(model: Sampler) -> str:
         threads = torch.get_num_threads()
         return f"cpu-{threads}-thread{'s' * (threads > 1)}"
     return str(model.device)
+
+
+def affordable_samples(models: Sequence[Model]) -> int:
+    """Return how many samples of each are compared: what the slowest draws in about a minute, 100 to 1000."""
+    slowest = 0.0
+    for model in models:
+        if isinstance(model, Sampler):
+            slowest = max(slowest, min(_seconds_a_sample(model) for _ in range(3)))  # a busy neighbour is not slowness
+    return int(min(1000, max(100, 60 / max(slowest, 1e-9))))
+
+
+def _seconds_a_sample(model: Sampler) -> float:
+    started = time.perf_counter()
+    model.sample(4, label=model.any_label, seed=0)
+    return (time.perf_counter() - started) / 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple, final
 
 import torch
@@ -170,8 +171,18 @@ class Weights(NamedTuple):
         return self.log_likelihood + self.log_ratio
 
 
-ROWS = 2000
-"""How many codes are weighed at a time: bounds the memory of importance-weighted bounds."""
+ROWS, NUMBERS = 2000, 1 << 20
+"""How many codes are weighed at a time at most, and how many numbers their examples have: bounds the memory."""
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Have the C library keep what a chunk frees for the next one.
+
+    glibc gives freed memory back to the system above a threshold, which it learns from the largest block (up to
+    32 MB) that it was given back. To take the pages anew for every chunk would cost a third of the time.
+    """
+    torch.empty(28 << 20, dtype=torch.uint8)
 
 
 class ImportanceWeighted(Bounded):
@@ -210,13 +221,15 @@ class ImportanceWeighted(Bounded):
         return Bounds(lower, torch.full_like(lower, torch.inf))
 
     def _weighed(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
-        """Return `(B, samples)` weights, at most about `ROWS` codes at a time."""
-        at_once = max(1, ROWS // samples)
+        """Return `(B, samples)` weights, at most about `ROWS` codes at a time, fewer of large examples."""
+        _keep_freed_memory()
+        rows = min(ROWS, max(1, NUMBERS // self.event.dims))
+        at_once = max(1, rows // samples)
         groups = []
         for start in range(0, len(x), at_once):
             part = slice(start, start + at_once)
             own = None if label is None else label[part]
-            counts = [min(ROWS, samples - done) for done in range(0, samples, ROWS)]
+            counts = [min(rows, samples - done) for done in range(0, samples, rows)]
             found = [self.weigh(x[part], own, noise, count) for count in counts]
             groups.append(Weights(*(torch.cat(side, 1) for side in zip(*found, strict=True))))
         return Weights(*(torch.cat(side) for side in zip(*groups, strict=True)))

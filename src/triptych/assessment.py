@@ -1,0 +1,142 @@
+"""Trained models, and what is measured of all of them under one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from triptych.data.examples import Examples
+from triptych.errors import UnsupportedQuery
+from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
+from triptych.evaluation.measure import measure_subject
+from triptych.evaluation.metrics import Subject, Unanswered
+from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.speed import affordable_samples
+from triptych.evaluation.studies import Table, find_study
+from triptych.models.base import Model
+from triptych.reports import Panel
+from triptych.training import load
+from triptych.training.diagnosis import diagnosed
+from triptych.training.logging import Record, read_metrics
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model and how it came to be.
+
+    Args:
+        name: how reports call it.
+        model: ready to be asked.
+        run: its run directory.
+        records: lines of its `metrics.jsonl`.
+        findings: what a reader must know of its training.
+        diverged: whether its training ended in figures that are not finite.
+    """
+
+    name: str
+    model: Model
+    run: Path
+    records: Sequence[Record]
+    findings: tuple[str, ...] = ()
+    diverged: bool = False
+
+    @property
+    def rounds(self) -> int | None:
+        """Rounds that it was trained for, if they were recorded."""
+        return int(self.records[-1]["step"]) if self.records else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Its training time, if it was recorded."""
+        return self.records[-1]["seconds"] if self.records else None
+
+
+def load_run(run: Path) -> Trained:
+    """Load a trained model and the records of its training."""
+    records = records_of(run)
+    return Trained(str(run), load(run), run, records, tuple(map(str, diagnosed(records))))
+
+
+def records_of(run: Path) -> list[Record]:
+    """Return the records of a run's training, none if they were not kept."""
+    metrics = run / "metrics.jsonl"
+    return read_metrics(metrics) if metrics.exists() else []
+
+
+class Assessment:
+    """Trained models under one protocol, all on the same device; what is asked of one model twice is computed once.
+
+    Args:
+        trained: the models.
+        train: training split.
+        test: held-out split.
+        seed: of all that is drawn.
+        importance: K of likelihood bounds.
+        scored: how many test examples their likelihood is measured of; None for what `Protocol.prepare` chooses.
+        progress: show how far long measurements are.
+    """
+
+    def __init__(
+        self,
+        trained: Sequence[Trained],
+        train: Examples,
+        test: Examples,
+        *,
+        seed: int,
+        importance: int = IMPORTANCE_SAMPLES,
+        scored: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.trained = trained
+        name = Path(str(train.source.get("spec", "data"))).stem
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        models = [one.model.to(device) for one in trained]
+        samples = min(affordable_samples(models), len(test), len(train))
+        self.protocol = Protocol.prepare(
+            train, test, data=name, seed=seed, samples=samples, importance=importance, scored=scored
+        )
+        self.subjects = {
+            shown: Subject(model, self.protocol, one.seconds, one.rounds, progress)
+            for shown, one, model in zip(short_names([one.name for one in trained]), trained, models, strict=True)
+        }
+
+    def panels(self) -> list[Panel]:
+        """Measure everything of each model."""
+        return [
+            Panel(measure_subject(shown, subject), one.records, str(one.run), one.findings, one.diverged)
+            for one, (shown, subject) in zip(self.trained, self.subjects.items(), strict=True)
+        ]
+
+    def study(self, name: str, where_answered: bool = False) -> dict[str, Table]:
+        """Return what a study finds of each model, by the model's short name.
+
+        Args:
+            name: of the study.
+            where_answered: leave out models that have no answer to it, instead of raising.
+
+        Raises:
+            ConfigurationError: for an unknown study.
+            UserError: where a model or the data have no answer to it.
+        """
+        ask = find_study(name)
+        found = {}
+        for shown, subject in self.subjects.items():
+            try:
+                found[shown] = ask(subject)
+            except (Unanswered, UnsupportedQuery):
+                if not where_answered:
+                    raise
+        return found
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return the last part of each path where that tells them apart, else all of it.
+
+    >>> short_names(["runs/a/vae", "gan"]), short_names(["runs/a/vae", "runs/b/vae"])
+    (['vae', 'gan'], ['runs/a/vae', 'runs/b/vae'])
+    """
+    last = [Path(name).name for name in names]
+    return [part if last.count(part) == 1 else name for part, name in zip(last, names, strict=True)]
