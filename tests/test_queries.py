@@ -100,8 +100,8 @@ def test_interpolation_ends_at_its_ends():
     ends = model.sample(2, seed=0)
     for path in ("linear", "spherical"):
         walk = interpolate(model, ends[:1], ends[1:], steps=5, path=path)
-        assert len(walk) == 5
-        assert torch.equal(walk.data[[0, -1]], model.reconstruct(ends).data)
+        assert walk.codes.shape == (1, 5, 3) and len(walk.examples) == 5
+        assert torch.equal(walk.examples.data[[0, -1]], model.reconstruct(ends).data)
     with pytest.raises(ConfigurationError, match="linear and spherical"):
         interpolate(model, ends[:1], ends[1:], path="curved")
     with pytest.raises(DataError, match="one for each end"):

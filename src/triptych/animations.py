@@ -111,6 +111,7 @@ def _plane(walks: Tensor) -> bytes:
         axes[0].plot(walk[:, 0], walk[:, 1], color=BLUE, linewidth=1, marker=".", markersize=3)
         axes[0].plot(walk[:1, 0], walk[:1, 1], color=GREY, marker="o", fillstyle="none", markersize=6)
     axes[0].set_aspect("equal", adjustable="datalim")
+    axes[0].locator_params(nbins=5)
     return _drawn(figure)
 
 

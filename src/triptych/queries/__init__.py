@@ -20,6 +20,7 @@ from triptych.objectives.likelihood import bits_per_dim
 from triptych.queries.anomaly import anomaly_scores, auroc
 from triptych.queries.arithmetic import attribute_vector, shift
 from triptych.queries.codes import Decoded, Spread, decode_rows, spread_of
+from triptych.queries.export import save_codes
 from triptych.queries.paths import code_path, interpolate
 from triptych.queries.reconstruction import squared_errors
 from triptych.queries.traversal import importance, manifold, traverse
@@ -50,6 +51,7 @@ __all__ = [
     "interpolate",
     "likelihood_kind",
     "manifold",
+    "save_codes",
     "shift",
     "spread_of",
     "squared_errors",

@@ -1,0 +1,131 @@
+"""`triptych encode` and `reconstruct`: the codes of examples, and what they tell of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triptych.cli.codes import LabelOfAll, examples_for
+from triptych.cli.inputs import (
+    Count,
+    Fit,
+    Images,
+    OtherData,
+    Overwrite,
+    Run,
+    Split,
+    check_sources,
+    labels_of,
+    read_data,
+    read_images,
+)
+from triptych.cli.options import Debug, Quiet, Seed
+
+if TYPE_CHECKING:
+    from triptych.data.examples import Examples
+
+
+def encode(
+    run: Run,
+    data: OtherData = None,
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", help="An image file, in place of data; may be given several times.")
+    ] = None,
+    split: Split = "both",
+    out: Annotated[Path, typer.Option("-o", "--out", help="An .npz, a .csv or a .parquet file.")] = Path("codes.npz"),
+    label: LabelOfAll = None,
+    fit: Fit = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write the codes of examples with their labels, ready for scikit-learn.
+
+    An .npz holds codes and labels, a table the columns z0, z1, … and label. Of both splits, or of image files, `source`
+    tells which an example is from.
+    """
+    import torch
+
+    from triptych.cli.output import check_free
+    from triptych.cli.use import data_of_run
+    from triptych.queries.export import TABLES, check_table, save_codes
+    from triptych.training import load
+
+    check_free(out, overwrite, TABLES)
+    check_table(out)
+    check_sources(image, data, split)
+    model = load(run)
+    ask = model.encode  # before any example is read: it says so if the model cannot
+    parts: dict[str, Examples]
+    if image:
+        parts = {"image files": read_images(image, run, model.event, fit, seed)}
+    else:
+        train, test = data_of_run(run, quiet, "--data") if data is None else read_data(data, run, model, quiet)
+        parts = {name: x for name, x in {"train": train, "test": test}.items() if split in (name, "both")}
+    codes = torch.cat([ask(x, label=labels_of(model, x, label, 1)) for x in parts.values()])
+    found = [x.labels for x in parts.values() if x.labels is not None]
+    sources = [name for name, x in parts.items() for _ in range(len(x))] if len(parts) > 1 else None
+    save_codes(
+        out,
+        codes,
+        torch.cat(found) if len(found) == len(parts) else None,
+        list(map(str, image)) if image else sources,
+    )
+    if not quiet:
+        of = " and ".join(f"{len(x):,} {name}" for name, x in parts.items())
+        labelled = "labels" if len(found) == len(parts) else "no labels"
+        typer.echo(f"codes of {codes.shape[1]} numbers of {of} by {run}, with {labelled}: {out}")
+
+
+def reconstruct(
+    run: Run,
+    image: Images = None,
+    count: Count = 8,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A .png or an .npz file.")] = Path("reconstructed.png"),
+    label: LabelOfAll = None,
+    fit: Fit = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Encode examples, decode their codes, and say how much is lost. Originals are drawn above reconstructions."""
+    from triptych.cli.output import check_free
+    from triptych.evaluation.figure import Figure
+    from triptych.evaluation.likelihood import mean_and_error
+    from triptych.evaluation.restoration import psnr
+    from triptych.queries import squared_errors
+    from triptych.training import load
+
+    check_free(out, overwrite, (".png", ".npz"))
+    model = load(run)
+    ask = model.reconstruct
+    given, own = examples_for(run, model, image, count, fit, label, seed, quiet)
+    done = ask(given, label=own)
+    _write(given, done, out)
+    errors = squared_errors(given, done)
+    mean, error = mean_and_error(errors)
+    ratio = f", PSNR {psnr(errors).text} dB" if model.event.is_image else ""
+    typer.echo(f"mean squared error {Figure(mean, error).text}{ratio}")
+    if not quiet:
+        what = "1 reconstruction" if len(given) == 1 else f"{len(given)} reconstructions"
+        typer.echo(f"{what} by {run}: {out}")
+
+
+def _write(given: Examples, done: Examples, out: Path) -> None:
+    """Write originals and reconstructions as a picture, or as arrays: `x`, `reconstructed`, and `y` if labelled."""
+    import numpy as np
+
+    from triptych.pictures import pairs, picture, png
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".png":
+        out.write_bytes(png(pairs(given, done)) if given.event.is_image else picture(done, real=given))
+        return
+    arrays: dict[str, Any] = {"x": given.data.numpy(), "reconstructed": done.data.numpy()}
+    if given.labels is not None:
+        arrays["y"] = given.labels.numpy()
+    np.savez_compressed(out, **arrays)
