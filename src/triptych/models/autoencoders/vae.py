@@ -50,7 +50,7 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         doubly_reparameterised: estimate the encoder's gradient of that objective with less variance.
         hidden: units of an MLP's hidden layers.
         layers: hidden layers of an MLP.
-        activation: of an MLP: relu, leaky-relu, sigmoid or tanh.
+        activation: of an MLP: relu, leaky-relu, silu, sigmoid or tanh.
         channels: channels next to the image in a convolutional network.
         classes: number of labels to condition on; 0 for none.
 

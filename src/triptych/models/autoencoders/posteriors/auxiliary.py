@@ -21,8 +21,8 @@ class AuxiliaryPosterior(Posterior, name="auxiliary"):
 
     Example:
         >>> q = AuxiliaryPosterior(PosteriorSetting(latent=2, hidden=8, transforms=1))
-        >>> q.features, q.draw(torch.zeros(3, 68), Noise.of(0), lambda z: z.sum(1)).z.shape
-        (68, torch.Size([3, 2]))
+        >>> q.features, q.draw(torch.zeros(3, 72), Noise.of(0), lambda z: z.sum(1)).z.shape
+        (72, torch.Size([3, 2]))
     """
 
     def __init__(self, setting: PosteriorSetting) -> None:
@@ -32,27 +32,27 @@ class AuxiliaryPosterior(Posterior, name="auxiliary"):
 
     @property
     def features(self) -> int:
-        """Mean and logarithm of the standard deviation of q(a | x), and the context."""
-        return 2 * self.latent + CONTEXT
+        """Mean and log standard deviation of q(a | x), of the Gaussian that q(z | a, x) begins with; the context."""
+        return 4 * self.latent + CONTEXT
 
     def draw(self, features: Tensor, noise: Noise, joint: Joint) -> Draw:
         """Draw a, then z given it."""
-        auxiliary, context = self._parts(features)
+        auxiliary, start, context = self._parts(features)
         a = auxiliary.sample(noise)
-        given = self.code_given(a, context)
+        given = self.code_given(a, context, start)
         z = given.sample(noise)
-        log_r = self.auxiliary_given(z, context).log_prob(a)
+        log_r = self.auxiliary_given(z, context, auxiliary).log_prob(a)
         return Draw(z, auxiliary.log_prob(a) + given.log_prob(z) - log_r)
 
     def code(self, features: Tensor) -> Tensor:
         """Return the mean of q(z | a, x) at the mean of q(a | x)."""
-        auxiliary, context = self._parts(features)
-        mean: Tensor = self.code_given(auxiliary.mean, context).mean
+        auxiliary, start, context = self._parts(features)
+        mean: Tensor = self.code_given(auxiliary.mean, context, start).mean
         return mean
 
     def law(self, features: Tensor) -> None:
         """Return None: it is no Gaussian."""
 
-    def _parts(self, features: Tensor) -> tuple[DiagonalNormal, Tensor]:
-        mean, log_scale, context = torch.split(features, [self.latent, self.latent, CONTEXT], 1)
-        return DiagonalNormal(mean, log_scale), context
+    def _parts(self, features: Tensor) -> tuple[DiagonalNormal, DiagonalNormal, Tensor]:
+        *gaussians, context = torch.split(features, [self.latent] * 4 + [CONTEXT], 1)
+        return DiagonalNormal(*gaussians[:2]), DiagonalNormal(*gaussians[2:]), context

@@ -9,13 +9,14 @@ from triptych.distributions import DiagonalNormal
 from triptych.networks.blocks import mlp
 
 WIDEST = 5.0
-"""Standard deviations lie between `exp(-WIDEST)` and `exp(WIDEST)`."""
+"""Standard deviations change by factors between `exp(-WIDEST)` and `exp(WIDEST)`."""
 
 
 class ConditionalNormal(nn.Module):
-    """A Gaussian given a code and an example's context: `N(·; μ(z, h), diag σ(z, h)²)`, `(B, Z), (B, H) -> (B, Z)`.
+    """A Gaussian that is moved by a code and an example's context: `N(·; μ + σ ⊙ m(z, h), diag (σ ⊙ s(z, h))²)`.
 
-    Auxiliary variables have no scale of their own: it is bounded so that it cannot drift off.
+    It begins close to `N(μ, diag σ²)`, and stays in its units: what auxiliary variables are measured in is free, so
+    that a law of them in other units would have to follow theirs.
 
     Args:
         latent: Z, of the code and of what it is a distribution of.
@@ -27,7 +28,14 @@ class ConditionalNormal(nn.Module):
         super().__init__()
         self.layers = mlp(latent + context, [hidden], 2 * latent, nn.Tanh)
 
-    def forward(self, z: Tensor, context: Tensor) -> DiagonalNormal:
-        """Return the Gaussian of each row."""
-        mean, log_scale = self.layers(torch.cat([z, context], 1)).chunk(2, 1)
-        return DiagonalNormal(mean, WIDEST * torch.tanh(log_scale / WIDEST))
+    def forward(self, z: Tensor, context: Tensor, start: DiagonalNormal) -> DiagonalNormal:
+        """Return the Gaussian of each row.
+
+        Args:
+            z: `(B, Z)`.
+            context: h, `(B, H)`.
+            start: the Gaussian of mean μ and standard deviation σ, `(B, Z)`.
+        """
+        shift, log_scale = self.layers(torch.cat([z, context], 1)).chunk(2, 1)
+        mean = start.mean + torch.exp(start.log_scale) * shift
+        return DiagonalNormal(mean, start.log_scale + WIDEST * torch.tanh(log_scale / WIDEST))

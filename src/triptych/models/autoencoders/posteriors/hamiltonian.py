@@ -56,7 +56,7 @@ class HamiltonianPosterior(Posterior, name="hamiltonian"):
         log_q = start.log_prob(z) + momentum.log_prob(v)
         steps = LARGEST_STEP * torch.sigmoid(self.step_logits)
         z, v = leapfrog(z, v, steps, torch.exp(2 * self.half_log_mass), lambda at: force(joint, at))
-        return Draw(z, log_q - self.momentum_given(z, context).log_prob(v))
+        return Draw(z, log_q - self.momentum_given(z, context, momentum).log_prob(v))
 
     def code(self, features: Tensor) -> Tensor:
         """Return the mean of q(z_0 | x): the dynamics keep codes where they are probable."""

@@ -41,9 +41,11 @@ class SplinePosterior(FlowPosterior, name="spline"):
             shapes=[(BINS,), (BINS,), (BINS - 1,)],
             hidden_features=[setting.hidden],
         )
-        self.steps = nn.ModuleList(
-            made(order=order.flip(0) if number % 2 else order) for number in range(setting.transforms)
-        )
+        steps = [made(order=order.flip(0) if number % 2 else order) for number in range(setting.transforms)]
+        with torch.no_grad():
+            for parameter in (p for step in steps for p in step.hyper[-1].parameters()):
+                parameter.mul_(0.1)  # knots nearly on a regular grid: close to the identity
+        self.steps = nn.ModuleList(steps)
 
     @property
     def features(self) -> int:
