@@ -62,6 +62,12 @@ def drawn_labels(model: Model, label: int | None, n: int, seed: int) -> Tensor |
     return None if found is None else found.cpu()
 
 
+def drawn_label(model: Model, label: int | None, seed: int) -> Tensor | None:
+    """Return `label`, or one that is drawn, for all examples; None for an unconditional model."""
+    drawn = drawn_labels(model, label, 1, seed)
+    return None if drawn is None else drawn[0]
+
+
 def codes_of(
     run: Path, model: Decoder, n: int, label: int | None, seed: int, quiet: bool
 ) -> tuple[Tensor, Tensor | None]:
@@ -85,11 +91,11 @@ def centre_for(
 
     if image is None and isinstance(model, LatentSampler):
         found: Any = model.sample_codes(1, seed=seed)
-        return found[0], drawn_labels(model, label, 1, seed), f"a code of the prior (seed {seed})"
+        return found[0], drawn_label(model, label, seed), f"a code of the prior (seed {seed})"
     files = None if image is None else [image]
     given, own = examples_for(run, model, files, 1, fit, label, seed, quiet)
     found = model.encode(given, label=own)
-    return found[0], own, f"the code of {image or 'a test example'}"
+    return found[0], own if own is None or isinstance(own, int) else own[0], f"the code of {image or 'a test example'}"
 
 
 def coordinates_of(text: str, model: Decoder) -> list[int]:

@@ -15,6 +15,7 @@ from triptych.cli.codes import (
     codes_of,
     coordinates_of,
     decoder_of,
+    drawn_label,
     drawn_labels,
     examples_for,
     write_walks,
@@ -154,7 +155,7 @@ def manifold(
     if chosen is None:
         chosen = [0, 1] if model.latent == 2 else _first(_matter(model, codes, labels, seed), 2)
         why = "" if model.latent == 2 else ", which matter most"
-    own = drawn_labels(model, label, 1, seed)
+    own = drawn_label(model, label, seed)
     walks = queries.manifold(model, chosen, side, queries.spread_of(codes), own)
     write_walks(walks, out)
     if not quiet:
