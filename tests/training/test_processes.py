@@ -1,10 +1,13 @@
 """Two processes that share the batch do what one does."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 import triptych as tp
-from tests.program import call, run
+from tests.program import ENVIRONMENT, call, run
 from triptych.training.logging import read_metrics
 
 MODELS = {
@@ -43,3 +46,48 @@ def test_two_processes_stop_together_at_a_budget_of_time_and_in_bf16(tmp_path):
     )  # fmt: skip
     assert code == 0, err
     assert 1.2 <= read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["seconds"] < 6
+
+
+SHARED = """
+import sys, torch, torch.distributed as dist
+from triptych.distributions import DiagonalNormal
+from triptych.noise import Noise
+from triptych.objectives.variational import RateWeight, split_rate
+
+rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if world > 1:
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
+share = slice(rank * 4 // world, (rank + 1) * 4 // world)
+leaf = (0.5 * Noise.of(0).normal((4, 6)))[share].requires_grad_()
+q = DiagonalNormal(leaf[:, :3], leaf[:, 3:])
+z = q.mean + q.log_scale.exp() * Noise.of(1).normal((4, 3))[share]
+rate = q.kl_by_dimension()
+level = 0.1 + float(sys.argv[4])
+for weight in (RateWeight(free_bits=level), RateWeight(capacity=3 * level), RateWeight(total_correlation=3.0)):
+    dependence = split_rate(z, q, z.sum(1)).total_correlation if weight.splits else None
+    loss = weight.excess(rate, None, dependence)
+    (gradient,) = torch.autograd.grad(loss.mean() / world, leaf, retain_graph=True)
+    for row in torch.cat([loss.unsqueeze(1) if weight.splits else gradient[:, :1], gradient], 1).tolist():
+        print(*row)
+    print("-")
+"""
+
+
+def test_objectives_of_the_whole_minibatch_are_those_of_one_process(tmp_path):
+    """Free bits and capacity look at its mean, total correlation at all its posteriors."""
+
+    def rows(world):
+        programs = [
+            subprocess.Popen(
+                [sys.executable, "-c", SHARED, str(rank), str(world), str(tmp_path / "store"), "0.05"],
+                stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+            )
+            for rank in range(world)
+        ]  # fmt: skip
+        parts = [program.communicate(timeout=120)[0].split("-\n") for program in programs]
+        return torch.tensor([[float(n) for n in row.split()] for part in zip(*parts, strict=True)
+                             for row in "".join(part).splitlines()])  # fmt: skip
+
+    one, two = rows(1), rows(2)
+    assert one.shape == (12, 7) and one.abs().max() > 0.01
+    assert torch.allclose(one, two, atol=1e-5)

@@ -15,6 +15,7 @@ from triptych.distributions.pixels import (
 from triptych.distributions.priors import (
     PRIORS,
     DistributionPrior,
+    NamedPrior,
     Prior,
     PriorSetting,
     StandardNormal,
@@ -40,6 +41,7 @@ __all__ = [
     "Law",
     "LearnedMixture",
     "MixedPrior",
+    "NamedPrior",
     "Prior",
     "PriorSetting",
     "StandardNormal",

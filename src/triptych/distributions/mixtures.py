@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from triptych.distributions.latents import DiagonalNormal
-from triptych.distributions.priors import Prior, PriorSetting
+from triptych.distributions.priors import NamedPrior, PriorSetting
 from triptych.event import Event
 from triptych.noise import Noise
 
 
-class MixedPrior(Prior):
+class MixedPrior(NamedPrior):
     """`p(z) = Σ_k π_k N(z; μ_k, diag σ_k²)`, wherever weights and components come from."""
 
     @abstractmethod

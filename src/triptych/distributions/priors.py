@@ -15,7 +15,7 @@ from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
 from triptych.noise import Noise
 
-PRIORS: dict[str, type[Prior]] = {}
+PRIORS: dict[str, type[NamedPrior]] = {}
 """Every prior by the name that a user can type, as its class statement gives it."""
 
 
@@ -41,26 +41,13 @@ class PriorSetting(NamedTuple):
 class Prior(nn.Module, ABC):
     """A distribution p(z) of codes, whose parameters are learned with the model's.
 
-    A subclass is entered in `PRIORS` by its class statement: `class Mixture(Prior, name="mixture")`.
-
     Args:
         latent: dimensions of the code.
     """
 
-    def __init_subclass__(cls, name: str | None = None) -> None:
-        """Enter a prior in `PRIORS`, if it has a name."""
-        super().__init_subclass__()
-        if name is not None:
-            PRIORS[name] = cls
-
     def __init__(self, latent: int) -> None:
         super().__init__()
         self.event_shape = (latent,)
-
-    @classmethod
-    @abstractmethod
-    def made(cls, setting: PriorSetting) -> Prior:
-        """Return the prior that a name stands for."""
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
@@ -71,7 +58,22 @@ class Prior(nn.Module, ABC):
         """Draw codes `(n, Z)`."""
 
 
-class StandardNormal(Prior, name="normal"):
+class NamedPrior(Prior):
+    """A prior that is entered in `PRIORS` by its class statement: `class Mixture(NamedPrior, name="mixture")`."""
+
+    def __init_subclass__(cls, name: str | None = None) -> None:
+        """Enter a prior in `PRIORS`, if it has a name."""
+        super().__init_subclass__()
+        if name is not None:
+            PRIORS[name] = cls
+
+    @classmethod
+    @abstractmethod
+    def made(cls, setting: PriorSetting) -> Prior:
+        """Return the prior that the name stands for."""
+
+
+class StandardNormal(NamedPrior, name="normal"):
     """`p(z) = N(z; 0, I)`.
 
     Example:
@@ -127,11 +129,6 @@ class DistributionPrior(Prior):
             )
         super().__init__(given.event_shape[0])
         self.distribution = distribution
-
-    @classmethod
-    def made(cls, setting: PriorSetting) -> DistributionPrior:
-        """Refuse: no name stands for a distribution of the user's own."""
-        raise ConfigurationError("a distribution of your own has no name: give prior=DistributionPrior(distribution)")
 
     @property
     def current(self) -> Distribution:

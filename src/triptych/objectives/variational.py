@@ -32,9 +32,9 @@ class RateWeight:
         beta: factor on the rate (Higgins et al. 2017, *β-VAE*, eq. 4); with a capacity the γ of its paper.
         kl_warmup: minibatches over which that factor rises from 0 (Bowman et al. 2016, §3.1; Sønderby et al. 2016,
             §2.2).
-        free_bits: nats λ of each dimension that cost nothing (Kingma et al. 2016, *Improving Variational Inference with
-            Inverse Autoregressive Flow*, eq. 15).
-        capacity: nats C that the rate is held to (Burgess et al. 2018, *Understanding disentangling in β-VAE*, eq. 8).
+        free_bits: nats λ of each dimension, or of a rate that is not known by dimension, which cost nothing (Kingma et
+            al. 2016, *Improving Variational Inference with Inverse Autoregressive Flow*, eq. 15).
+        capacity: nats C that the rate is held to (Burgess et al. 2018, *Understanding disentangling in β-VAE*, §5).
         capacity_steps: minibatches over which C rises from 0.
         total_correlation: factor γ on the total correlation (Chen et al. 2018, *Isolating Sources of Disentanglement in
             VAEs*, eq. 4; the β of its paper).
@@ -132,7 +132,7 @@ def split_rate(z: Tensor, q: DiagonalNormal, log_prior: Tensor) -> RateParts:
     """Split the rate by the aggregate posterior `q(z) = 1/M Σ_m q(z | x_m)` of the minibatch.
 
     Reference: Chen et al. 2018, *Isolating Sources of Disentanglement in VAEs*, eq. 2, with the minibatch-weighted
-    estimate of eq. 5, where N is taken to be M: for more examples than these the first part is at most log M, and the
+    estimate of §3.1, where N is taken to be M: for more examples than these the first part is at most log M, and the
     second differs from theirs by the constant (Z - 1) log N.
 
     Args:
@@ -161,7 +161,7 @@ def doubly_reparameterised(q: DiagonalNormal, z: Tensor, log_joint: Callable[[Te
     Its value is `log 1/K Σ_k w_k`. Its gradient to q is `Σ_k w̃_k² ∂log w_k/∂z_k · ∂z_k/∂φ` with normalised weights
     w̃, which has the same expectation as the bound's own and less variance; at the true posterior it is 0. Reference:
     Tucker et al. 2019, *Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives*, eq. 8; with K = 1,
-    Roeder et al. 2017, *Sticking the Landing*, eq. 5.
+    Roeder et al. 2017, *Sticking the Landing*, §3.
 
     Args:
         q: posteriors of the `(B·K)` rows.
