@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from triptych.cli.options import Debug, Quiet, Seed
+
+if TYPE_CHECKING:
+    from triptych.models.base import Model
 
 
 def models(
@@ -112,4 +115,17 @@ def _explain_run(run: Path) -> None:
         last = records[-1]
         told = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if "/" in k)
         print(f"after {int(last['step']):,} steps, {last['seconds']:.0f} s of training: {told}")
-    print(f"try: triptych sample {run} -n 64 -o samples.png")
+    print(f"try: {next_step(run, model)}")
+
+
+def next_step(run: Path, model: Model) -> str:
+    """Return a command that shows what a trained model answers."""
+    from triptych.queries import answers
+
+    shown = {
+        "sample": f"sample {run} -n 64 -o samples.png",
+        "reconstruct": f"reconstruct {run} -o reconstructed.png",
+        "complete": f"complete {run} -o completed.png",
+    }
+    verb = next((verb for query, verb in shown.items() if query in answers(model)), f"explain {run}")
+    return f"triptych {verb}"

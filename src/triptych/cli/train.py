@@ -212,6 +212,7 @@ def _run(
     name: str, arguments: dict[str, Any], train: Any, share: float, options: dict[str, Any], out: Path, quiet: bool
 ) -> None:
     from triptych.catalogue import build
+    from triptych.cli.models import next_step
     from triptych.data import hold_out
     from triptych.training import fit
 
@@ -220,7 +221,7 @@ def _run(
     done = fit(model, train, valid, run=out, progress=not quiet, **options)
     if done.rank == 0 and not quiet:
         typer.echo(f"{name}: {done.steps:,} steps, {done.seconds:.1f} s of training; saved in {out}")
-        typer.echo(f"next: triptych sample {out} -n 64 -o samples.png")
+        typer.echo(f"next: {next_step(out, model)}")
 
 
 train_app = typer.Typer(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
-from triptych.models.autoencoders.blocks import block_sides, center
+from triptych.models.autoencoders.blocks import block_sides, centre
 from triptych.models.base import Model
 from triptych.models.completion import Completer
 from triptych.models.questions import Reconstructor, Sampler
@@ -43,44 +45,42 @@ class Gallery:
         return completes or isinstance(self.model, Sampler | Reconstructor)
 
     def add(self, step: int, count: int) -> None:
-        """Draw and write the picture of a step, of `count` examples."""
+        """Write the picture of a step, of `count` examples."""
         started = time.perf_counter()
-        drawn = self.draw(count)
+        draw = self.asked(count)
         self.spent += time.perf_counter() - started
-        write_whole(self.folder / f"step-{step:09d}.png", drawn)
+        write_whole(self.folder / f"step-{step:09d}.png", draw())
 
     def affordable(self, seconds: float) -> int:
         """Return how many examples a picture may show now: 64, 16, 4 or none.
 
-        Pictures may take a twentieth of the training time, which is `seconds` so far.
+        Asking the model may take a twentieth of the training time, which is `seconds` so far.
         """
         if not self.seconds_each:
             started = time.perf_counter()
-            self.draw(1)
+            self.asked(1)
             self.seconds_each = time.perf_counter() - started
         left = max(2.0, seconds / 20) - self.spent
         return next((n for n in (TILES, 16, 4) if n * self.seconds_each <= left), 0)
 
-    def draw(self, count: int) -> bytes:
-        """Return samples of a model that samples; else examples above their reconstructions; else completions."""
+    def asked(self, count: int) -> Callable[[], bytes]:
+        """Ask the model for samples; else for reconstructions; else for completions. Return what draws them."""
         model, given = self.model, self.train[: min(count, len(self.train))]
         if isinstance(model, Sampler):
-            return picture(model.sample(count, label=self._labels(count), seed=self.seed))
+            return partial(picture, model.sample(count, label=self._labels(count), seed=self.seed))
         if isinstance(model, Reconstructor):
             made = model.reconstruct(given)
-            if given.event.is_image:
-                return png(pairs(given, made, columns=_columns(len(given))))
-            return picture(made, given)
+            if not given.event.is_image:
+                return partial(picture, made, given)
+            tiled = partial(pairs, given, made, columns=math.ceil(math.sqrt(2 * len(given))))  # a pair is twice as high
+            return lambda: png(tiled())
         assert isinstance(model, Completer)
-        known = center(given.event.shape[1:], block_sides(given.event, 0.5), 1, Noise.of(self.seed))[0, 0]
-        return png(completion_grid(given, known, model.complete(given, known, seed=self.seed), 1))
+        known = centre(given.event.shape[1:], block_sides(given.event, 0.5), 1, Noise.of(self.seed))[0, 0]
+        rows = partial(completion_grid, given, known, model.complete(given, known, seed=self.seed), 1)
+        return lambda: png(rows())
 
     def _labels(self, count: int) -> Tensor | None:
         """Return None, for labels that are drawn; but vectors are those of the data."""
         if self.model.embedding and self.train.labels is not None:
             return self.train.labels[torch.arange(count) % len(self.train)]
         return None
-
-
-def _columns(n: int) -> int:
-    return max(1, math.ceil(math.sqrt(2 * n)))  # a pair is twice as high as wide

@@ -33,13 +33,13 @@ def block_sides(event: Event, share: float) -> tuple[int, int]:
     return height, width
 
 
-def center(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
+def centre(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
     """Return what is known where the block in the middle is not, boolean `(n, 1, H, W)`.
 
     Reference: Pathak et al. 2016, §3.3.
 
     Example:
-        >>> center((4, 4), (2, 2), 1, Noise.of(0)).int().squeeze()
+        >>> centre((4, 4), (2, 2), 1, Noise.of(0)).int().squeeze()
         tensor([[1, 1, 1, 1],
                 [1, 0, 0, 1],
                 [1, 0, 0, 1],
@@ -75,5 +75,5 @@ def random(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
 BLOCKS = 4
 """How many random blocks are removed."""
 
-REMOVALS: dict[str, Callable[[Sides, Sides, int, Noise], Tensor]] = {"center": center, "random": random}
+REMOVALS: dict[str, Callable[[Sides, Sides, int, Noise], Tensor]] = {"centre": centre, "random": random}
 """Every way to remove blocks by the name that a user can type."""

@@ -33,7 +33,7 @@ class ContextAutoencoder(Completer, Encoder):
     Args:
         event: what one image is.
         latent: dimensions of the code; None for 32, or as many as an image has if fewer.
-        removed: "center" for one block, or "random" for four of half its sides anywhere.
+        removed: "centre" for one block, or "random" for four of half its sides anywhere.
         block: sides of the block in the centre, as a share of the image's.
         adversarial: weight λ of the critic beside the squared error summed over removed pixels; 0 for no critic.
         loss: of the critic's game: "non-saturating" or another name or function, as of a GAN.
@@ -69,7 +69,7 @@ class ContextAutoencoder(Completer, Encoder):
         self,
         event: Event,
         latent: int | None = None,
-        removed: str = "center",
+        removed: str = "centre",
         block: float = 0.5,
         adversarial: float = 0.0,
         loss: str | Loss = "non-saturating",
