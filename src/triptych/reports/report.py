@@ -39,6 +39,8 @@ HOW_TO_READ = {
     "Near-copies": "Share of samples that stand out as near to one training example: their distance to it, "
     "over the mean distance to their 50 nearest, is below that of 99 % of unseen real examples. So unseen "
     "data shows about 1 %; much more means copying. Noise scores 0, so read it with the Fréchet distance.",
+    "Reconstruction error": "Mean squared difference of unseen examples from what their codes tell of them, black "
+    "and white being 1 apart (vectors: in units of their spread). Longer codes tell more.",
     "Sampling speed": "Examples drawn each second by a warm model; ± is the error of the median over repeats, "
     "not how much another machine differs.",
     "Standard errors": "± is one standard error: over test examples (log-likelihood), by the jackknife on both "

@@ -160,10 +160,12 @@ def _codes(models: Sequence[Measures]) -> Verdict:
     able = [m.name for m in models if "encode" in m.answers]
     if not able:
         return Verdict(purpose, key, None, "none of them", "No model here finds the code of an example.")
+    figures = [f"{m.name} {m.figures['reconstruction'].text}" for m in ranked(models, "reconstruction")]
+    errors = f" with a reconstruction error of {_words(figures)}" if figures else ""
+    good = "what else the codes are good for was not measured."
     if len(able) > 1:
-        reason = f"{_words(able)} each find the code of an example; how good the codes are was not measured."
-        return Verdict(purpose, key, None, "no clear winner", reason)
-    reason = f"Only {able[0]} finds the code of an example; how good the codes are was not measured."
+        return Verdict(purpose, key, None, "no clear winner", f"{_words(able)} find codes{errors}; {good}")
+    reason = f"Only {able[0]} finds the code of an example{errors}; {good}"
     return Verdict(purpose, key, able[0], able[0], reason)
 
 
