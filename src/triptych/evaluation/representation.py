@@ -24,7 +24,7 @@ FEW = 10
 """Labels of each class that a probe learns from where they are few."""
 DRAWS = 5
 """Draws of those few."""
-HALVES = 8
+HALVES = 6
 """Half-samples that the errors of clusters come from."""
 
 
@@ -59,12 +59,12 @@ def k_means(points: Array, classes: int, seed: int) -> Array:
 def mean_shift(points: Array, classes: int, seed: int) -> Array:
     """Return the mode that each point belongs to, `(N,)` (Comaniciu & Meer 2002, *Mean Shift*).
 
-    The bandwidth is the mean distance to the N/3K-th neighbour, K the number of classes: a window then holds a third
-    of as many points as a class. A hundred points, drawn at random, climb.
+    The bandwidth is the mean distance to the N/2K-th neighbour, K the number of classes: a window then holds half as
+    many points as a class. A hundred points, drawn at random, climb.
     """
     from sklearn.cluster import MeanShift, estimate_bandwidth
 
-    width = estimate_bandwidth(points, quantile=1 / (3 * classes))
+    width = estimate_bandwidth(points, quantile=1 / (2 * classes))
     if width <= 0:  # so many points are the same that no window has an extent
         found: Array = np.unique(points, axis=0, return_inverse=True)[1].reshape(-1)
         return found
@@ -146,7 +146,8 @@ def probe_accuracy(
     """Return how well logistic regression reads classes off points, in % of the test examples.
 
     The points are standardised by all of the training points, which takes no labels. With few labels the error holds
-    both their draw and the test examples': `√(sd²/draws + p (1 - p)/M)`. Reference: Alain & Bengio 2016,
+    both their draw and the test examples': the variance over draws / draws + that over test examples / M, of the
+    share that is told right. Reference: Alain & Bengio 2016,
     *Understanding intermediate layers using linear classifier probes*.
 
     Args:
@@ -172,16 +173,13 @@ def probe_accuracy(
     scaler = StandardScaler().fit(space.train)
     train, test = scaler.transform(space.train), scaler.transform(space.test)
     chosen = [np.arange(len(train))] if few is None else [_few(train_classes, few, mix(seed, i)) for i in range(draws)]
-    shares = [
-        LogisticRegression(max_iter=500).fit(train[rows], train_classes[rows]).score(test, test_classes)
-        for rows in chosen
-    ]
-    share = float(np.mean(shares))
-    variance = share * (1 - share) / len(test)
-    if len(shares) > 1:
-        variance += float(np.var(shares, ddof=1)) / len(shares)
-    labels = f"all-{len(train)}" if few is None else f"{few}-a-class-{len(shares)}-draws"
-    return Figure(100 * share, 100 * math.sqrt(variance), "%", f"probe-{labels}@test-{len(test)}")
+    probes = [LogisticRegression(max_iter=500).fit(train[rows], train_classes[rows]) for rows in chosen]
+    right = np.stack([fitted.predict(test) == test_classes for fitted in probes])
+    variance = float(right.mean(0).var()) / len(test)
+    if len(right) > 1:
+        variance += float(right.mean(1).var(ddof=1)) / len(right)
+    labels = f"all-{len(train)}" if few is None else f"{few}-a-class-{len(right)}-draws"
+    return Figure(100 * float(right.mean()), 100 * math.sqrt(variance), "%", f"probe-{labels}@test-{len(test)}")
 
 
 def _few(classes: Array, few: int, seed: int) -> Array:
