@@ -31,7 +31,8 @@ def small(name: str, event: Event, **arguments):
     accepted = CATALOGUE[name].model.__init__.__code__.co_varnames
     sizes = {key: value for key, value in SMALL.items() if key in accepted}
     sizes |= {"layers": 0} if name == "linear-autoencoder" else {}
-    return build(name, event, **{**sizes, **arguments})
+    few = {"importance": 2} if name == "iwae" else {}
+    return build(name, event, **{**sizes, **few, **arguments})
 
 
 @pytest.mark.parametrize("classes", [0, 3])
