@@ -148,6 +148,8 @@ def read_data(spec: str, run: Path, model: Model, quiet: bool) -> tuple[Examples
 
     stored = read_config(run / "config.yaml").get("data", {})
     options: dict[str, Any] = {name: stored[name] for name in _OF_READING if name in stored}
+    if Path(spec).suffix in (".npz", ".npy") and "binarize" not in options:
+        options.setdefault("levels", model.event.levels)  # arrays do not say how many they have
     train, test = load(spec, progress=not quiet, **options)
     if not train.event.same_space(model.event):
         raise DataError(f"{spec} holds a {train.event}, the model takes a {model.event}: give data of that kind")
