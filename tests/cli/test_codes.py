@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression
 
 import triptych as tp
 from tests.program import refused, well
+from triptych.cli.arithmetic import of_label
+from triptych.errors import ConfigurationError
 from triptych.noise import Noise
 from triptych.queries import code_path, importance, squared_errors
 from triptych.training import load
@@ -26,6 +28,7 @@ def runs(tmp_path_factory):
     well("train", "vae", *digits, "--latent", 3, *few, place / "vae")
     well("train", "vae", *digits, "--latent", 2, "--classes", 10, *few, place / "labelled")
     well("train", "vae", *digits, "--latent", 1, *few, place / "one")
+    well("train", "autoencoder", *digits, "--latent", 3, *few, place / "autoencoder")
     well("train", "vae", "--data", "ring", "--count", 200, *dense, "--latent", 2, *few, place / "ring")
     gan = ["--generator", "mlp", "--critic", "mlp", "--latent", 4]
     well("train", "gan", "--data", "digits", *gan, *few, place / "gan")
@@ -154,6 +157,28 @@ def test_a_manifold_is_of_two_coordinates(tmp_path, runs):
     assert Image.open(tmp_path / "gan.png").size == (4 * 42 - 2, 4 * 42 - 2)
 
 
+def test_without_a_prior_codes_are_where_those_of_training_examples_are(tmp_path, runs, digits):
+    model, (train, test) = load(runs / "autoencoder"), digits
+    codes = model.encode(train)
+    told, found = arrays("traverse", runs / "autoencoder", "--extent", 2, "--steps", 3, out=tmp_path / "a.npz")
+    assert "the code of a test example" in told
+    order = [int(line.split()[0]) for line in told.splitlines()[1:4]]
+    assert order == importance(model, codes[:128]).argsort(descending=True).tolist()
+    own = model.encode(test[:1])[0]
+    for row, j in zip(found["codes"], order, strict=True):
+        mean, scale = float(codes[:, j].mean()), float(codes[:, j].std())
+        assert np.allclose(row[:, j], [mean - 2 * scale, mean, mean + 2 * scale], atol=1e-4)
+        assert np.allclose(np.delete(row, j, 1), np.delete(own, j), atol=1e-5)
+    _, found = arrays("manifold", runs / "autoencoder", "--side", 1, out=tmp_path / "b.npz")
+    assert np.allclose(found["codes"][0, 0], codes.mean(0), atol=1e-4), "the median of each is its mean"
+
+
+def test_arithmetic_needs_labels_of_classes():
+    vectors = tp.Examples(torch.zeros(2, 2), tp.Event((2,)), torch.zeros(2, 2), ("shape", "scale"))
+    with pytest.raises(ConfigurationError, match="no labels by name"):
+        of_label(vectors, "shape")
+
+
 def test_arithmetic_adds_what_two_labels_differ_in(tmp_path, runs, digits):
     model, (train, test) = load(runs / "vae"), digits
     told, found = arrays("arithmetic", runs / "vae", "3 - 5 + 8", "--steps", 3, "--count", 2, out=tmp_path / "a.npz")
@@ -227,6 +252,7 @@ def test_every_walk_can_be_a_picture_or_an_animation_and_comes_again(tmp_path, r
         ("interpolate", "vae", ["--path", "linaer"], "did you mean linear?"),
         ("interpolate", "vae", ["--steps", 1], "1 steps were asked for"),
         ("interpolate", "vae", ["-n", 0], "expected at least 1 walk"),
+        ("interpolate", "autoencoder", ["--random"], "does not answer sample_codes"),
         ("interpolate", "vae", ["--random", "--label", 3], "model without labels"),
         ("interpolate", "labelled", ["--label", 10], "label 10 is out of range"),
         ("traverse", "gan", ["--image", "black.png"], "does not answer encode"),

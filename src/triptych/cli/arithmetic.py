@@ -55,8 +55,8 @@ def arithmetic(
     model: Any = decoder_of(run, out)
     model.reconstruct  # noqa: B018 - before the data are read: it says so if the model cannot
     train, test = data_of_run(run, quiet, "another run")
-    pairs = [(_of_label(train, a), _of_label(train, b)) for a, b in zip(asked.plus, asked.minus, strict=True)]
-    base = read_images(image, run, model.event, fit, seed) if image else _of_label(test, asked.base)[:count]
+    pairs = [(of_label(train, a), of_label(train, b)) for a, b in zip(asked.plus, asked.minus, strict=True)]
+    base = read_images(image, run, model.event, fit, seed) if image else of_label(test, asked.base)[:count]
     own = labels_of(model, base, label, 1)
     vector = torch.stack([attribute_vector(model, *pair) for pair in pairs]).sum(0)
     walks = shift(model, base, vector, torch.linspace(0, strength, steps).tolist(), label=own)
@@ -88,13 +88,13 @@ def _asked(expression: str | None, source: str | None, target: str | None, image
     return asked
 
 
-def _of_label(x: Examples, name: str) -> Examples:
+def of_label(x: Examples, name: str) -> Examples:
     """Return the examples of a label.
 
     Raises:
         ConfigurationError: for data without labels of classes, or without this one.
     """
-    if x.labels is None or not x.classes:
+    if x.labels is None or x.labels.dim() > 1 or not x.classes:
         raise ConfigurationError("the run's data have no labels by name: arithmetic takes two that they have")
     if name not in x.classes:
         raise ConfigurationError(f"no label {name!r} in the run's data; {did_you_mean(name, x.classes)}")
