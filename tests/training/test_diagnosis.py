@@ -59,7 +59,7 @@ def record(step, active, inactive):
     [
         ([0, 0, 0, 0], 100),
         ([10, 0, 0, 0], 200),
-        ([0, 10, 1, 0], 300),  # what recovered does not count; one of ten is 90 % inactive
+        ([10, 0, 10, 1, 0], 400),  # what recovered does not count; one of ten is 90 % inactive
         ([0, 0, 0, 2], None),
         ([0, 0], None),  # too early to tell
     ],
