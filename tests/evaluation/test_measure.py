@@ -75,6 +75,24 @@ def test_a_model_that_replays_its_training_set_is_caught(protocol: Protocol) -> 
     assert torch.equal(found.samples.data, found.neighbours.data)
 
 
+def test_what_only_reconstructs_is_measured_by_it(protocol: Protocol) -> None:
+    """Against the error of a linear map and back, computed by hand; what it does not answer says why."""
+    model = tp.build("linear-autoencoder", EVENT, latent=4)
+    found = measure("linear-autoencoder", model, protocol)
+    assert isinstance(model, tp.Autoencoder) and found.samples is None and found.neighbours is None
+    x = protocol.scored.data.double() / 16
+    with torch.no_grad():
+        back = model.decoder(model.encoder(2 * x.float() - 1)).double()
+    error = ((((back + 1) * 8).round().clamp(0, 16) / 16 - x) ** 2).mean((1, 2, 3))
+    figure = found.figures["reconstruction"]
+    assert figure.value == pytest.approx(float(error.mean()), rel=1e-4)
+    assert figure.error == pytest.approx(float(error.std()) / len(error) ** 0.5, rel=1e-4)
+    assert figure.protocol == f"mse-{len(x)}"
+    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "speed"):
+        assert found.figures[key].value is None and "does not" in found.figures[key].note
+    assert measure("gan", tp.build("gan", EVENT, hidden=8), protocol).figures["reconstruction"].value is None
+
+
 def test_same_seed_same_figures(protocol: Protocol) -> None:
     model = tp.build("vae", EVENT, latent=4, hidden=16)
     first, second = (measure("vae", model, protocol) for _ in range(2))

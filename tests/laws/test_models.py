@@ -2,7 +2,7 @@
 
 import pytest
 
-from triptych.catalogue import CATALOGUE, build
+from triptych.catalogue import CATALOGUE, build, name_of
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.queries import answers
@@ -84,6 +84,12 @@ def test_a_label_is_refused_where_there_is_none_and_out_of_range(name):
         ask(3, 3)
     with pytest.raises(DataError, match="this model's are whole"):
         ask(3, [0.5, 1.5])
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_model_goes_by_the_name_that_it_was_built_by(name):
+    """A class may have several: its arguments tell which."""
+    assert name_of(build(name, EVENTS["binary"])) == name
 
 
 def test_examples_are_of_the_event():

@@ -65,6 +65,8 @@ def test_nobody_wins_what_nobody_answers() -> None:
 def test_codes_go_to_the_only_encoder() -> None:
     assert verdict("Codes", model("a"), model("b", ("sample", "encode"))).winner == "b"
     assert verdict("Codes", model("a", ("encode",)), model("b", ("encode",))).winner is None
+    told = verdict("Codes", model("a", ("encode",)), model("b", ("encode",), reconstruction=Figure(0.0213, 0.0002)))
+    assert told.winner is None and "a and b find codes with a reconstruction error of b 0.02130" in told.reason
 
 
 def test_copying_is_told() -> None:

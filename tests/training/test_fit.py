@@ -13,6 +13,9 @@ from torch import nn
 
 import triptych as tp
 from triptych.errors import ConfigurationError, DataError, NonFiniteError
+from triptych.event import Event
+from triptych.pictures import completion_grid, pairs, png
+from triptych.testing import examples_of
 from triptych.training import loop
 from triptych.training.logging import read_metrics
 
@@ -114,6 +117,37 @@ def test_pictures_that_come_by_themselves_cost_little(tmp_path, examples):
     options = {"steps": 2, "sample_every": 2, "progress": False}
     tp.fit(Slow(examples.event, latent=2, hidden=8), examples, run=tmp_path / "asked", **options)
     assert asked == [64]
+
+
+@pytest.mark.parametrize("name", ["denoising-autoencoder", "context-autoencoder"])
+def test_what_does_not_sample_shows_what_it_answers(tmp_path, name, examples):
+    """Training examples and their reconstructions, or what is filled into their centres."""
+    model = tp.build(name, examples.event, latent=2, hidden=8)
+    tp.fit(model, examples, steps=4, sample_every=2, run=tmp_path / "r", progress=False)
+    shown = [file.read_bytes() for file in sorted((tmp_path / "r" / "samples").iterdir())]
+    if name == "denoising-autoencoder":
+        drawn = pairs(examples[:64], model.reconstruct(examples[:64]), columns=12)
+    else:
+        known = torch.ones(8, 8, dtype=torch.bool)
+        known[2:6, 2:6] = False
+        drawn = completion_grid(examples[:8], known, model.complete(examples[:8], known), 1)
+    assert len(shown) == 2 and shown[0] != shown[1] == png(drawn)
+
+
+def test_vectors_that_do_not_sample_are_drawn_over_the_data(tmp_path):
+    x = examples_of(Event((2,)), 64)
+    tp.fit(tp.Autoencoder(x.event, latent=1, hidden=8), x, steps=2, run=tmp_path / "r", progress=False)
+    assert list((tmp_path / "r" / "samples").iterdir())
+
+
+def test_a_run_says_who_never_had_a_turn(examples):
+    def told(steps):
+        model = tp.build("stacked-autoencoder", examples.event, latent=2, hidden=8, layers=1, pretraining=5)
+        return tp.fit(model, examples, steps=steps, progress=False).notes
+
+    assert told(4) == ["4 rounds were too few for layer-2, fine-tuning: the last begins after 10"]
+    assert told(10) == ["10 rounds were too few for fine-tuning: the last begins after 10"]
+    assert told(11) == []
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ def test_every_model_resumes_exactly(tmp_path, make, name, examples, options):
     assert whole == broken
 
 
+@pytest.mark.parametrize("first", [3, 5, 12, 17], ids=["first layer", "between", "last layer", "fine-tuning"])
+def test_a_stack_resumes_exactly_in_any_phase(tmp_path, examples, first):
+    """Players that have played, that play, and that have not yet: all of their optimisers are taken up."""
+
+    def stack():
+        return tp.build("stacked-autoencoder", examples.event, latent=2, hidden=8, pretraining=5, corruption="masking")
+
+    whole, broken = whole_and_resumed(tmp_path, stack, examples, first=first, log_every=1)
+    assert whole == broken
+
+
 def test_the_best_weights_are_taken_up_again(tmp_path, make, examples):
     """They are found early, before the break, and must be what the run ends with."""
     few, valid = examples[:32], examples[32:96]

@@ -22,6 +22,8 @@ from triptych.training.files import write_whole
 
 TILES = 64
 """How many examples a picture shows."""
+ROWS = 8
+"""How many at most where each has a row of its own."""
 
 
 class Gallery:
@@ -75,6 +77,7 @@ class Gallery:
             tiled = partial(pairs, given, made, columns=math.ceil(math.sqrt(2 * len(given))))  # a pair is twice as high
             return lambda: png(tiled())
         assert isinstance(model, Completer)
+        given = given[:ROWS]
         known = centre(given.event.shape[1:], block_sides(given.event, 0.5), 1, Noise.of(self.seed))[0, 0]
         rows = partial(completion_grid, given, known, model.complete(given, known, seed=self.seed), 1)
         return lambda: png(rows())
