@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -77,9 +77,25 @@ class Event:
 
     def restored(self, y: Tensor) -> Tensor:
         """Map what networks make back to examples: the inverse of `scaled`, rounded to the nearest level."""
+        return self.rounded(self.unscaled(y))
+
+    def unscaled(self, y: Tensor) -> Tensor:
+        """Map what networks make to the data's own units, without rounding: levels of images, as float32."""
         if self.levels is not None:
-            return ((y + 1.0) * ((self.levels - 1) / 2)).round_().clamp_(0, self.levels - 1).to(torch.uint8)
+            return (y + 1.0) * ((self.levels - 1) / 2)
         return (y * self._units(y, self.spread, 1.0) + self._units(y, self.centre, 0.0)).to(torch.float32)
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """Return real numbers in the data's own units as examples: images rounded to the nearest level."""
+        return x if self.levels is None else x.round().clamp_(0, self.levels - 1).to(torch.uint8)
+
+    def graded(self, levels: int | None) -> Event:
+        """Return the event of the same images in other levels; None for the event itself.
+
+        >>> Event((1, 8, 8), 2).graded(256).levels
+        256
+        """
+        return self if levels is None else replace(self, levels=levels)
 
     def check(self, x: Tensor) -> None:
         """Raise `DataError` unless `x` is a batch of examples of this event.

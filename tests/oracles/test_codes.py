@@ -47,7 +47,7 @@ class Linear(Reconstructor):
     def codes(self, x, label):
         return (x - self.offset - self._labelled(label)) @ torch.linalg.pinv(self.weight).T
 
-    def examples_of(self, z, label):
+    def expected(self, z, label):
         return z @ self.weight.T + self.offset + self._labelled(label)
 
 
@@ -119,7 +119,7 @@ class Squares(Decoder):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def examples_of(self, z, label):
+    def expected(self, z, label):
         return torch.stack([3 * z[:, 0] + z[:, 2], z[:, 2]], 1)
 
 
@@ -276,3 +276,20 @@ def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ConfigurationError, match="needs pyarrow: pip install pyarrow"):
         save_codes(tmp_path / "x.parquet", torch.zeros(2, 1))
+
+
+def test_expected_images_are_decoded_in_the_levels_that_are_asked_for():
+    """An expectation of 0.3 of white is black in 2 levels, and 0.3 · 255 = 76.5 rounded in 256."""
+    model = tp.VAE(tp.Event((1, 2, 2), 2), latent=2, encoder="mlp", decoder="mlp")
+    logit = torch.log(torch.tensor(0.302 / 0.698))
+    with torch.no_grad():
+        for parameter in model.decoder.parameters():
+            parameter.zero_()
+        model.decoder.layers[-1].bias.fill_(logit)
+    z = torch.zeros(3, 2)
+    assert model.decode(z).data.unique().tolist() == [0] and model.decode(z).event.levels == 2
+    assert model.decode(z, levels=256).data.unique().tolist() == [77]
+    assert model.decode(z, levels=256).event.levels == 256
+    vectors = tp.VAE(tp.Event((3,)), latent=2)
+    with pytest.raises(tp.UserError):
+        vectors.decode(z, levels=256)

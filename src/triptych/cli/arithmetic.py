@@ -60,7 +60,7 @@ def arithmetic(
     own = labels_of(model, base, label, 1)
     vector = torch.stack([attribute_vector(model, *pair) for pair in pairs]).sum(0)
     walks = shift(model, base, vector, torch.linspace(0, strength, steps).tolist(), label=own)
-    write_walks(walks, out)
+    write_walks(model, walks, out)
     if not quiet:
         added = " + ".join(f"({a} − {b})" for a, b in zip(asked.plus, asked.minus, strict=True))
         what = ", ".join(map(str, image)) if image else f"{len(base)} test examples of {asked.base}"

@@ -114,19 +114,22 @@ def coordinates_of(text: str, model: Decoder) -> list[int]:
     return found
 
 
-def write_walks(walks: Decoded, out: Path) -> None:
-    """Write rows as a picture, an animation, or arrays: `x (R, S, *shape)`, `codes (R, S, Z)`, and `y` if labelled."""
+def write_walks(model: Decoder, walks: Decoded, out: Path) -> None:
+    """Write rows as a picture, an animation, or arrays: `x (R, S, *shape)`, `codes (R, S, Z)`, and `y` if labelled.
+
+    Pictures show what is expected in every shade, arrays hold the levels of the data.
+    """
     import numpy as np
 
     from triptych.animations import walk_gif, walk_picture
+    from triptych.queries import shades
 
     rows, steps = walks.codes.shape[:2]
     x = walks.examples
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".png":
-        out.write_bytes(walk_picture(x, rows))
-    elif out.suffix == ".gif":
-        out.write_bytes(walk_gif(x, rows))
+    if out.suffix in (".png", ".gif"):
+        shown = model.decode(walks.codes.flatten(0, 1), label=x.labels, levels=shades(model.event))
+        out.write_bytes((walk_picture if out.suffix == ".png" else walk_gif)(shown, rows))
     else:
         arrays: dict[str, Any] = {"x": x.data.view(rows, steps, *x.event.shape).numpy(), "codes": walks.codes.numpy()}
         if x.labels is not None:

@@ -97,7 +97,7 @@ def reconstruct(
     from triptych.evaluation.figure import Figure
     from triptych.evaluation.likelihood import mean_and_error
     from triptych.evaluation.restoration import psnr
-    from triptych.queries import squared_errors
+    from triptych.queries import shades, squared_errors
     from triptych.training import load
 
     check_free(out, overwrite, (".png", ".npz"))
@@ -105,7 +105,11 @@ def reconstruct(
     ask = model.reconstruct
     given, own = examples_for(run, model, image, count, fit, label, seed, quiet)
     done = ask(given, label=own)
-    _write(given, done, out)
+    if out.suffix == ".png":  # in every shade, where the data have fewer
+        shown = model.decode(model.encode(given, label=own), label=own, levels=shades(model.event))
+        _draw(given, shown, out)
+    else:
+        _store(given, done, out)
     errors = squared_errors(given, done)
     mean, error = mean_and_error(errors)
     ratio = f", PSNR {psnr(errors).text} dB" if model.event.is_image else ""
@@ -115,16 +119,19 @@ def reconstruct(
         typer.echo(f"{what} by {run}: {out}")
 
 
-def _write(given: Examples, done: Examples, out: Path) -> None:
-    """Write originals and reconstructions as a picture, or as arrays: `x`, `reconstructed`, and `y` if labelled."""
-    import numpy as np
-
+def _draw(given: Examples, done: Examples, out: Path) -> None:
+    """Draw originals above their reconstructions."""
     from triptych.pictures import pairs, picture, png
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".png":
-        out.write_bytes(png(pairs(given, done)) if given.event.is_image else picture(done, real=given))
-        return
+    out.write_bytes(png(pairs(given, done)) if given.event.is_image else picture(done, real=given))
+
+
+def _store(given: Examples, done: Examples, out: Path) -> None:
+    """Write originals and reconstructions as arrays: `x`, `reconstructed`, and `y` if labelled."""
+    import numpy as np
+
+    out.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"x": given.data.numpy(), "reconstructed": done.data.numpy()}
     if given.labels is not None:
         arrays["y"] = given.labels.numpy()

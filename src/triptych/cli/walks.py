@@ -75,7 +75,7 @@ def interpolate(
         found, _ = examples_for(run, model, image, 2 * n, fit, label, seed, quiet)
         walks = queries.interpolate(model, found[::2], found[1::2], steps, path, label)
         between = f"{image[0]} and {image[1]}" if image else "test examples"
-    write_walks(walks, out)
+    write_walks(model, walks, out)
     if not quiet:
         what = f"a {path} walk" if n == 1 else f"{n} {path} walks"
         typer.echo(f"{what} of {steps} steps between {between} by {run}: {out}")
@@ -117,7 +117,7 @@ def traverse(
     matter = _matter(model, codes, labels, seed)
     chosen = _first(matter, count) if asked is None else sorted(asked, key=_first(matter, model.latent).index)
     walks = queries.traverse(model, centre, chosen, steps, extent, queries.spread_of(codes), own)
-    write_walks(walks, out)
+    write_walks(model, walks, out)
     _told(matter, chosen)
     if not quiet:
         what = "1 coordinate" if len(chosen) == 1 else f"{len(chosen)} of {model.latent} coordinates"
@@ -157,7 +157,7 @@ def manifold(
         why = "" if model.latent == 2 else ", which matter most"
     own = drawn_label(model, label, seed)
     walks = queries.manifold(model, chosen, side, queries.spread_of(codes), own)
-    write_walks(walks, out)
+    write_walks(model, walks, out)
     if not quiet:
         across, up = chosen
         others = "" if model.latent == 2 else "; the others are at their means"

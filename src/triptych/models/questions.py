@@ -225,14 +225,16 @@ class ImportanceWeighted(Bounded):
         _keep_freed_memory()
         rows = min(ROWS, max(1, NUMBERS // self.event.dims))
         at_once = max(1, rows // samples)
-        groups = []
+        # Filled in place: small results that live on between the large blocks of their chunks would splinter the heap.
+        weights = Weights(*(torch.empty(len(x), samples, device=x.device) for _ in range(2)))
         for start in range(0, len(x), at_once):
             part = slice(start, start + at_once)
             own = None if label is None else label[part]
-            counts = [min(rows, samples - done) for done in range(0, samples, rows)]
-            found = [self.weigh(x[part], own, noise, count) for count in counts]
-            groups.append(Weights(*(torch.cat(side, 1) for side in zip(*found, strict=True))))
-        return Weights(*(torch.cat(side) for side in zip(*groups, strict=True)))
+            for done in range(0, samples, rows):
+                found = self.weigh(x[part], own, noise, min(rows, samples - done))
+                for whole, some in zip(weights, found, strict=True):
+                    whole[part, done : done + rows] = some
+        return weights
 
     @abstractmethod
     def weigh(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
@@ -297,25 +299,33 @@ class Decoder(Question):
     latent: int
 
     @final
-    def decode(self, z: Tensor, *, label: Label = None) -> Examples:
-        """Return the (expected) example of each code `(N, latent)`.
+    def decode(self, z: Tensor, *, label: Label = None, levels: int | None = None) -> Examples:
+        """Return the expected example of each code.
+
+        Args:
+            z: codes `(N, latent)`.
+            label: of a conditional model.
+            levels: of images: round to so many levels (256: every shade between black and white); None for the
+                event's own.
 
         Raises:
-            DataError: for codes of another length, or missing labels.
+            DataError: for codes of another length, missing labels, or levels of vectors.
         """
         if z.dim() != 2 or z.shape[1] != self.latent:
             raise DataError(f"codes have shape {tuple(z.shape)}, this model's are (N, {self.latent})")
         labels = self.labels(label, len(z))
+        event = self.event.graded(levels)
+        finer = 1.0 if levels is None else (levels - 1) / ((self.event.levels or levels) - 1)
+        parts = [torch.empty(0, *event.shape, dtype=event.dtype)]
         with self.asking():
-            parts = [
-                self.examples_of(z[part].to(self.device), None if labels is None else labels[part])
-                for part in chunks(len(z))
-            ]
-        return self._examples(parts, labels)
+            for part in chunks(len(z)):
+                own = None if labels is None else labels[part]
+                parts.append(event.rounded(self.expected(z[part].to(self.device), own) * finer).cpu())
+        return Examples(torch.cat(parts), event, None if labels is None else labels.cpu())
 
     @abstractmethod
-    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """Return `(B, *event.shape)` examples."""
+    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return the expected example of each code, float32 `(B, *event.shape)` in the data's own units."""
 
 
 class LatentSampler(Sampler, Decoder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor
 
 from triptych.distributions import LAWS, Law, resolve_law
@@ -35,14 +34,15 @@ class Output(ABC):
         """Return what the features cost, `(B,)`, where the examples are `x (B, *event.shape)`."""
 
     @abstractmethod
-    def examples(self, features: Tensor) -> Tensor:
-        """Return the examples that the features stand for, `(B, *event.shape)`."""
+    def expected(self, features: Tensor) -> Tensor:
+        """Return the examples that the features stand for, float32 `(B, *event.shape)` in the data's own units."""
 
 
 class SquaredError(Output):
     """Features are the scaled example: `Σ_i (x̂_i - x_i)²` over its dimensions, both scaled.
 
     Example:
+        >>> import torch
         >>> event = Event((1, 2, 2), 2)
         >>> SquaredError(event).loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2, dtype=torch.uint8))
         tensor([4.])
@@ -59,9 +59,9 @@ class SquaredError(Output):
         """Return the squared error summed over dimensions, `(B,)`."""
         return (self._checked(features) - self.event.scaled(x)).square().flatten(1).sum(1)
 
-    def examples(self, features: Tensor) -> Tensor:
-        """Return the features rounded to levels, or in a vector's own units."""
-        return self.event.restored(self._checked(features))
+    def expected(self, features: Tensor) -> Tensor:
+        """Return the features in the data's own units."""
+        return self.event.unscaled(self._checked(features))
 
     def _checked(self, features: Tensor) -> Tensor:
         if tuple(features.shape[1:]) != self.event.shape:
@@ -78,6 +78,7 @@ class NegativeLogLikelihood(Output):
         law: of an example given the features.
 
     Example:
+        >>> import torch
         >>> event = Event((1, 2, 2), 2)
         >>> cost = NegativeLogLikelihood(event, resolve_law("bernoulli", event))
         >>> cost.loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2, dtype=torch.uint8))   # 4 log 2
@@ -99,10 +100,9 @@ class NegativeLogLikelihood(Output):
         """Return -log p(x | features) in nats, `(B,)`."""
         return -self.law(features, self.event).log_prob(x)
 
-    def examples(self, features: Tensor) -> Tensor:
-        """Return the law's mean, rounded to levels."""
-        mean = self.law(features, self.event).mean
-        return mean.round().to(torch.uint8) if self.event.is_image else mean
+    def expected(self, features: Tensor) -> Tensor:
+        """Return the law's mean."""
+        return self.law(features, self.event).mean
 
 
 def resolve_output(loss: str | type[Law], event: Event) -> Output:

@@ -19,7 +19,7 @@ from triptych.models.questions import (
 from triptych.objectives.likelihood import bits_per_dim
 from triptych.queries.anomaly import anomaly_scores, auroc
 from triptych.queries.arithmetic import attribute_vector, shift
-from triptych.queries.codes import Decoded, Spread, decode_rows, spread_of
+from triptych.queries.codes import Decoded, Spread, decode_rows, shades, spread_of
 from triptych.queries.export import save_codes
 from triptych.queries.paths import code_path, interpolate
 from triptych.queries.reconstruction import squared_errors
@@ -52,6 +52,7 @@ __all__ = [
     "likelihood_kind",
     "manifold",
     "save_codes",
+    "shades",
     "shift",
     "spread_of",
     "squared_errors",

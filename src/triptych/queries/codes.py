@@ -10,6 +10,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import DataError
+from triptych.event import Event
 from triptych.models.questions import Decoder, Label
 
 
@@ -20,6 +21,19 @@ class Decoded(NamedTuple):
     """`(R, S, Z)`."""
     examples: Examples
     """`R · S` examples, those of the first row first."""
+
+
+SHADES = 256
+"""Levels in which expected images are drawn and compared: those between the data's tell of doubt."""
+
+
+def shades(event: Event) -> int | None:
+    """Return the levels in which expected examples are shown: `SHADES` for images.
+
+    >>> shades(Event((1, 8, 8), 2)), shades(Event((2,)))
+    (256, None)
+    """
+    return SHADES if event.is_image else None
 
 
 def decode_rows(model: Decoder, codes: Tensor, label: Label = None) -> Decoded:

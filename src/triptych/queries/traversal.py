@@ -10,7 +10,7 @@ from torch import Tensor
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.questions import Decoder, Label
 from triptych.noise import Noise
-from triptych.queries.codes import Decoded, Spread, decode_rows
+from triptych.queries.codes import Decoded, Spread, decode_rows, shades
 from triptych.queries.reconstruction import squared_errors
 
 
@@ -45,12 +45,13 @@ def importance(model: Decoder, codes: Tensor, *, label: Label = None, seed: int 
     order = Noise.of(seed).uniform((len(codes),)).argsort()
     other = torch.empty_like(codes)
     other[order] = codes[order.roll(1)]  # one cycle through all: no code is its own other
-    before = model.decode(codes, label=label)
+    fine = shades(model.event)
+    before = model.decode(codes, label=label, levels=fine)
     found = []
     for j in range(codes.shape[1]):
         replaced = codes.clone()
         replaced[:, j] = other[:, j]
-        found.append(squared_errors(before, model.decode(replaced, label=label)).mean())
+        found.append(squared_errors(before, model.decode(replaced, label=label, levels=fine)).mean())
     return torch.stack(found)
 
 

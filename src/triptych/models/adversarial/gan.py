@@ -109,8 +109,8 @@ class GAN(LatentSampler):
 
     def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes, and make their examples."""
-        return self.examples_of(self.draw_codes(n, noise), label)
+        return self.event.restored(self.generate(self.draw_codes(n, noise), label))
 
-    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """Return G(z), rounded to levels."""
-        return self.event.restored(self.generate(z, label))
+    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return G(z), in the data's own units."""
+        return self.event.unscaled(self.generate(z, label))

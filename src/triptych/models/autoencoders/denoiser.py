@@ -104,6 +104,6 @@ class Denoiser(Reconstructor):
         return z
 
     @final
-    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """Return the decoded examples, rounded to levels."""
-        return self.output.examples(conditioned(self.decoder, z, label))
+    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return the decoded examples."""
+        return self.output.expected(conditioned(self.decoder, z, label))

@@ -210,10 +210,9 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         """Return the code that stands for q(z | x): its mean, if it is a Gaussian."""
         return self.posterior.code(self.features(x, label))
 
-    def examples_of(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """Return the mean of p(x | z), rounded to levels."""
-        mean = self.likelihood(z, label).mean
-        return mean.round().to(torch.uint8) if self.event.is_image else mean
+    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return the mean of p(x | z)."""
+        return self.likelihood(z, label).mean
 
 
 def _repeated(x: Tensor, label: Tensor | None, samples: int) -> tuple[Tensor, Tensor | None]:

@@ -36,6 +36,6 @@ class ConditionalNormal(nn.Module):
             context: h, `(B, H)`.
             start: the Gaussian of mean μ and standard deviation σ, `(B, Z)`.
         """
-        shift, log_scale = self.layers(torch.cat([z, context], 1)).chunk(2, 1)
+        shift, log_scale = self.layers(torch.cat([z, context], 1)).to(z.dtype).chunk(2, 1)
         mean = start.mean + torch.exp(start.log_scale) * shift
         return DiagonalNormal(mean, start.log_scale + WIDEST * torch.tanh(log_scale / WIDEST))

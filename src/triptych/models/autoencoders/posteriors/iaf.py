@@ -48,7 +48,7 @@ class IAFPosterior(FlowPosterior, name="iaf"):
         log_det = log_det + self.latent * wider
         context = features[:, 2 * self.latent :]
         for network in self.steps:
-            m, s = network(torch.cat([z, context], 1)).chunk(2, 1)
+            m, s = network(torch.cat([z, context], 1)).to(z.dtype).chunk(2, 1)
             keep = torch.sigmoid(s + KEEP)
             z = keep * z + (1 - keep) * m
             log_det = log_det + F.logsigmoid(s + KEEP).sum(1)
@@ -56,10 +56,13 @@ class IAFPosterior(FlowPosterior, name="iaf"):
 
 
 def _autoregressive(latent: int, hidden: int, reverse: bool) -> nn.Module:
-    """Return a network `(B, Z + CONTEXT) -> (B, 2Z)`: its outputs i and Z + i see codes before i, and the context."""
+    """Return a network `(B, Z + CONTEXT) -> (B, 2Z)`: its outputs i and Z + i see codes before i, and the context.
+
+    Its hidden units are bounded: otherwise far codes move those after them farther, step by step.
+    """
     from zuko.nn import MaskedMLP  # type: ignore[import-untyped]
 
     before = torch.ones(latent, latent, dtype=torch.bool).tril(-1)
     seen = torch.cat([before.T if reverse else before, torch.ones(latent, CONTEXT, dtype=torch.bool)], 1)
-    network: nn.Module = MaskedMLP(seen.repeat(2, 1), [hidden], activation=nn.ELU)
+    network: nn.Module = MaskedMLP(seen.repeat(2, 1), [hidden], activation=nn.Tanh)
     return network
