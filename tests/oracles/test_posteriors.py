@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoencoders.posteriors import POSTERIORS, PosteriorSetting
 from triptych.models.autoencoders.posteriors.hamiltonian import force, leapfrog
@@ -185,7 +186,7 @@ def test_training_closes_the_gap_that_a_diagonal_gaussian_leaves(name):
     features = torch.nn.Parameter(features_of(posterior, 2, 0.1))
     log_p = world.joint(copies)
     optimizer = torch.optim.Adam([features, *posterior.parameters()], lr=0.02)
-    steps = 500 if name in ("auxiliary", "hamiltonian") else 250
+    steps = 400 if name in ("auxiliary", "hamiltonian") else 150
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / steps)
         drawn = posterior.draw(features.repeat_interleave(copies, 0), Noise.of(step), log_p)
@@ -259,6 +260,15 @@ def test_without_steps_of_any_length_dynamics_leave_the_gaussian():
     expected = torch.distributions.Normal(mean, log_scale.exp()).log_prob(drawn.z).sum(1)
     assert torch.allclose(drawn.log_q, expected, atol=1e-5)
     assert torch.equal(posterior.code(features), mean)
+
+
+def test_a_posterior_of_no_steps_or_an_unknown_name_is_refused_in_a_line():
+    with pytest.raises(ConfigurationError, match="transforms=0: expected at least 1"):
+        VAE(Event((3,)), posterior="planar", transforms=0)
+    with pytest.raises(ConfigurationError, match="no posterior 'sylvestre'.*sylvester"):
+        VAE(Event((3,)), posterior="sylvestre")
+    with pytest.raises(ConfigurationError, match="takes a?.*[Gg]aussian"):
+        VAE(Event((3,)), posterior="iaf", prior="vamp").log_prob_bounds(torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize("name", ALL)
