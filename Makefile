@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-autoregressive clean
+.PHONY: demo test check bench bench-autoregressive bench-variational clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -32,6 +32,10 @@ bench-autoregressive: .venv/installed-dev
 	$(BIN)/python benchmarks/autoregressive.py
 	$(BIN)/python benchmarks/autoregressive.py --threads 2
 	$(BIN)/python benchmarks/recurrent.py
+
+# PEER is the Python of an environment with pythae and the same version of torch.
+bench-variational: .venv/installed-dev
+	$(BIN)/python benchmarks/variational.py --peer $(PEER) --docs docs/variational.md
 
 clean:
 	rm -rf .venv build dist src/*.egg-info
