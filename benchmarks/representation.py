@@ -40,6 +40,7 @@ from triptych.models.questions import ImportanceWeighted
 RESULTS = Path(__file__).parent / "results"
 BETAS = (1.0, 2.0, 4.0, 8.0)
 STACK: dict[str, Any] = {"latent": 32, "layers": 2, "hidden": 256}
+SCHEDULE = "cosine"
 NETWORK: dict[str, Any] = {"latent": 10, "encoder": "mlp", "decoder": "mlp", "layers": 2, "hidden": 400}
 Rows = dict[str, list[list[float]]]
 """By name of a row, for each seed, its figures."""
@@ -48,7 +49,7 @@ Rows = dict[str, list[list[float]]]
 def trained(name: str, train: Examples, seed: int, run: str, arguments: dict[str, Any], options: Any) -> Model:
     """Train a model of the catalogue, or take up what is there."""
     print(f"{run} …", file=sys.stderr, flush=True)
-    budget = {"steps": options.steps, "minutes": None, "batch_size": options.batch_size}
+    budget = {"steps": options.steps, "minutes": None, "batch_size": options.batch_size, "schedule": SCHEDULE}
     told: dict[str, Any] = {"seed": seed, "overwrite": False, "quiet": options.quiet}
     return train_one(name, train, None, options.runs / run, budget, arguments=arguments, **told).model
 
@@ -162,7 +163,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("pretraining", "beta"))
     parser.add_argument("--data", help="labelled images, as for `triptych train`; else digits, of `beta` factors")
-    parser.add_argument("--steps", type=int, help="rounds of each model; else 3,000, of `beta` 20,000")
+    parser.add_argument("--steps", type=int, help="rounds of each model; else 3,000, of `beta` 8,000")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--labels", type=int, default=100, help="labels that a probe learns from")
     parser.add_argument("--draws", type=int, default=5, help="draws of these labels for each seed")
@@ -175,19 +176,20 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="show no progress of training")
     options = parser.parse_args(arguments)
     options.data = options.data or {"pretraining": "digits", "beta": "factors"}[options.part]
-    options.steps = options.steps or {"pretraining": 3000, "beta": 20_000}[options.part]
+    options.steps = options.steps or {"pretraining": 3000, "beta": 8000}[options.part]
     options.name = f"{options.part}-{Path(options.data.split(':')[-1]).stem}"
     options.out = options.out or RESULTS / f"representation-{options.name}.json"
     return options
 
 
-def about(options: argparse.Namespace) -> dict[str, Any]:
+def about(options: argparse.Namespace, rows: Rows) -> dict[str, Any]:
     """Return what the figures are of; a folder is told by its name, wherever it lies."""
     spec = Path(options.data).name if Path(options.data).exists() else options.data
     machine: Mapping[str, Any] = hardware()
     told = {**machine, "command": str(machine["command"]).replace(options.data, spec)}
     network = STACK if options.part == "pretraining" else NETWORK
-    return {"hardware": told, "data": spec, "steps": options.steps, "batch_size": options.batch_size, "model": network}
+    training = {"steps": options.steps, "batch_size": options.batch_size, "schedule": SCHEDULE}
+    return {"hardware": told, "data": spec, "training": training, "model": network, "rows": rows}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -199,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measure, table = {"pretraining": (pretraining, pretraining_table), "beta": (beta, beta_table)}[options.part]
     rows = measure(options, train, test)
     text = table(rows, options)
-    options.out.write_text(json.dumps({**about(options), "rows": rows}, indent=2) + "\n")
+    options.out.write_text(json.dumps(about(options, rows), indent=2) + "\n")
     print(text)
     if options.docs is not None:
         write_between(options.docs, f"representation-{options.name}", text)
