@@ -57,7 +57,7 @@ def test_both_splits_are_scored_one_after_the_other(tmp_path, runs):
     assert [int(row["index"]) for row in rows] == [*range(1348), *range(449)]
     train, _ = tp.data.load("digits")
     model = tp.load(runs / "dae")
-    expected = squared_errors(train, model.reconstruct(train))
+    expected = anomaly_scores(model, train)
     assert [float(row["score"]) for row in rows[:1348]] == pytest.approx(expected.tolist(), rel=1e-6)
     assert 1 <= sum(row["flagged"] == "1" for row in rows[:1348]) <= 13
 
@@ -78,7 +78,7 @@ def test_it_is_said_how_well_anomalies_are_found(tmp_path, runs):
     held_out = hold_out(train, 0.1, seed=3)[1]
     held_out = held_out[~torch.isin(held_out.labels, torch.tensor([3, 5]))]
     model = tp.load(runs / "vae")
-    above = (squared_errors(held_out, model.reconstruct(held_out)) > limit * 1.0001).double().mean()
+    above = (anomaly_scores(model, held_out, by="reconstruction") > limit * 1.0001).double().mean()
     assert 0.1 - 2 / len(held_out) <= above <= 0.1, "anomalies have no part in the threshold"
 
 
@@ -163,7 +163,8 @@ def test_the_picture_has_a_row_for_each(tmp_path, runs):
     for row, name in enumerate(["clean", "noisy", "restored", "median"]):
         for column in range(3):
             tile = shown[row * 42 : row * 42 + 40 : 5, column * 42 : column * 42 + 40 : 5]
-            assert (tile == np.round(x[name][column, 0] * 255.0 / 16)).all()
+            exact = x[name][column, 0] * 255.0 / 16
+            assert np.abs(tile - exact).max() <= (8.5 if name == "restored" else 0.5), "restored in every shade"
 
 
 def test_curves_of_several_runs_in_one_table(tmp_path, runs):

@@ -36,8 +36,15 @@ def test_squared_error_of_vectors_is_in_units_of_their_spread():
 def test_what_is_not_alike_is_not_compared():
     with pytest.raises(DataError, match="3 examples .* and 2 .* cannot be compared"):
         squared_errors(images(3), images(2))
-    with pytest.raises(DataError, match="17 levels.*2 levels"):
-        squared_errors(images(2), images(2, levels=2))
+    with pytest.raises(DataError, match="3×9×7.*3×9×8.*one shape"):
+        squared_errors(images(2), images(2, shape=(3, 9, 8)))
+
+
+def test_images_of_other_levels_are_compared_by_their_shades():
+    event = Event((1, 1, 3), 2)
+    x = Examples(torch.tensor([[[[0, 1, 1]]]], dtype=torch.uint8), event)
+    y = Examples(torch.tensor([[[[51, 255, 204]]]], dtype=torch.uint8), event.graded(256))
+    assert squared_errors(x, y).tolist() == pytest.approx([(0.2**2 + 0.2**2) / 3])
 
 
 def test_psnr_by_hand():

@@ -68,7 +68,7 @@ def denoise(
         rows = {"clean": clean, "noisy": do(clean, seed)}
     rows["restored"] = ask(rows["noisy"], label=labels_of(model, rows["noisy"], label, 1))
     rows["median"] = median_filtered(rows["noisy"])
-    _write({name: x[: len(image) if image else count] for name, x in rows.items()}, out)
+    _write(model, {name: x[: len(image) if image else count] for name, x in rows.items()}, label, out)
     if quiet:
         return
     if not image:
@@ -108,17 +108,24 @@ def _told(rows: Mapping[str, Examples]) -> str:
     return f"PSNR of {len(clean):,} test examples, dB: {', '.join(figures)}"
 
 
-def _write(rows: Mapping[str, Examples], out: Path) -> None:
+def _write(model: Model, rows: Mapping[str, Examples], label: int | None, out: Path) -> None:
+    """Write the rows: a picture shows what is restored in every shade, arrays hold the levels of the data."""
     import numpy as np
     import torch
 
+    from triptych.data.examples import Examples
     from triptych.pictures import picture
+    from triptych.queries import shades
 
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":
         arrays: dict[str, Any] = {name: x.data.numpy() for name, x in rows.items()}
         np.savez_compressed(out, **arrays)
         return
-    first = next(iter(rows.values()))
-    together = replace(first, data=torch.cat([x.data for x in rows.values()]), labels=None, intensities=None)
-    out.write_bytes(picture(together, columns=len(first)))
+    noisy = rows["noisy"]
+    own = labels_of(model, noisy, label, 1)
+    fine = model.decode(model.encode(noisy, label=own), label=own, levels=shades(model.event))
+    shown = [
+        fine.data if name == "restored" else fine.event.restored(x.event.scaled(x.data)) for name, x in rows.items()
+    ]
+    out.write_bytes(picture(Examples(torch.cat(shown), fine.event), columns=len(noisy)))

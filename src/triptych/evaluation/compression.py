@@ -1,4 +1,7 @@
-"""Compression: what quantised codes cost in bytes and in error, beside principal components and JPEG."""
+"""Compression: what quantised codes cost in bytes and in error, beside principal components and JPEG.
+
+Images come back in 256 shades, whatever the coder and however few levels the data have.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import mean_and_error
 from triptych.evaluation.restoration import psnr
-from triptych.event import Event
 from triptych.models.questions import Reconstructor
-from triptych.queries import squared_errors
+from triptych.queries import shades, squared_errors
+from triptych.queries.codes import SHADES
 
 BITS = tuple(range(1, 9))
 """Bits that a coordinate of a code is quantised to."""
@@ -140,7 +143,8 @@ def model_curve(model: Reconstructor, train: Examples, test: Examples, bits: Ite
     label_bits = math.log2(model.classes) if model.classes else 0.0
     curve = []
     for b in bits:
-        rebuilt = model.decode(Quantiser.over(known, b)(z), label=test.labels if model.conditional else None)
+        own = test.labels if model.conditional else None
+        rebuilt = model.decode(Quantiser.over(known, b)(z), label=own, levels=shades(model.event))
         curve.append(point(f"{model.latent} × {b} bits", (model.latent * b + label_bits) / 8, test, rebuilt))
     return curve
 
@@ -169,8 +173,8 @@ def pca_curve(
     """
     from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 
-    event = test.event
-    x, y = (event.scaled(part.data).flatten(1).numpy() for part in (train, test))
+    event = test.event.graded(shades(test.event))
+    x, y = (test.event.scaled(part.data).flatten(1).numpy() for part in (train, test))
     most = min(*x.shape)
     counts = [k for k in components if k <= most]
     fitted = PCA(max(counts), random_state=0).fit(x)
@@ -228,13 +232,13 @@ def jpeg_curves(test: Examples, qualities: Iterable[int] = QUALITIES) -> tuple[l
     event = test.event
     if not event.is_image or event.shape[0] not in (1, 3):
         raise DataError(f"JPEG is for images of 1 or 3 colours, the examples are a {event}")
-    full = Event(event.shape, 256)
+    full = event.graded(SHADES)
     pixels = full.restored(event.scaled(test.data)).permute(0, 2, 3, 1)
     curves: tuple[list[Point], list[Point]] = ([], [])
     for quality in qualities:
         files = [_jpeg(one.squeeze(2).numpy(), quality) for one in pixels]
         decoded = torch.stack([torch.tensor(decode_image(file, colours=event.shape[0])) for file in files])
-        rebuilt = Examples(event.restored(full.scaled(decoded)), event)
+        rebuilt = Examples(decoded, full)
         for curve, measure in zip(curves, (len, entropy_coded), strict=True):
             curve.append(point(f"quality {quality}", sum(map(measure, files)) / len(files), test, rebuilt))
     return curves

@@ -12,6 +12,7 @@ from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Label, Reconstructor, Seed
+from triptych.queries.codes import shades
 from triptych.queries.reconstruction import squared_errors
 
 MEASURES = {
@@ -53,7 +54,8 @@ def anomaly_scores(
     """Return how anomalous each example is to a model: higher is more.
 
     By "bound" the score is the negative of the (importance-weighted) lower bound on log p(x), in nats; by "density"
-    it is `-log p(x)`; by "reconstruction" `1/D Σ_i (x_i - x̂_i)²`, see `squared_errors`. Reference: Bishop 1994,
+    it is `-log p(x)`; by "reconstruction" `1/D Σ_i (x_i - x̂_i)²`, see `squared_errors`, x̂ not rounded to the data's
+    levels. Reference: Bishop 1994,
     *Novelty Detection and Neural Network Validation*, §2; Japkowicz et al. 1995, *A Novelty Detection Approach to
     Classification*, §3, for the error of an autoencoder.
 
@@ -81,7 +83,9 @@ def anomaly_scores(
     """
     measure = measure_of(model, by)
     if measure == "reconstruction":
-        scores = squared_errors(x, model.reconstruct(x, label=label))
+        own = x.labels if label is None and model.conditional else label
+        rebuilt = model.decode(model.encode(x, label=label), label=own, levels=shades(model.event))
+        scores = squared_errors(x, rebuilt)
     elif measure == "density":
         scores = -model.log_prob(x, label=label)
     else:

@@ -14,12 +14,13 @@ from triptych.models.questions import chunks
 def squared_errors(x: Examples, y: Examples) -> Tensor:
     """Return the mean squared difference of each pair of examples, over their D dimensions.
 
-    `e = 1/D Σ_i (x_i - y_i)²`, images in units of their highest level (so that black and white differ by 1),
-    vectors in units of the spread of y's event.
+    `e = 1/D Σ_i (x_i - y_i)²`. Images are each in units of their own highest level, so that black and white differ by
+    1, and what is expected of an image may be given in more shades than it has; vectors are in units of the spread of
+    y's event.
 
     Args:
         x: N examples.
-        y: N examples of the same shape and levels, such as a model's reconstructions.
+        y: N examples of the same shape, such as a model's reconstructions.
 
     Returns:
         `(N,)`, float64.
@@ -34,16 +35,15 @@ def squared_errors(x: Examples, y: Examples) -> Tensor:
         >>> squared_errors(x, y).tolist()
         [0.125]
     """
-    if not x.event.same_space(y.event) or len(x) != len(y):
+    if x.event.shape != y.event.shape or len(x) != len(y):
         raise DataError(
-            f"{len(x)} examples ({x.event}) and {len(y)} ({y.event}) cannot be compared: "
-            "expected as many of one shape and one number of levels"
+            f"{len(x)} examples ({x.event}) and {len(y)} ({y.event}) cannot be compared: expected as many of one shape"
         )
-    parts = [_difference(x.data[part], y.data[part], y.event).square().mean(1) for part in chunks(len(x))]
+    parts = [(_units(x, part, y.event) - _units(y, part, y.event)).square().mean(1) for part in chunks(len(x))]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts])
 
 
-def _difference(x: Tensor, y: Tensor, event: Event) -> Tensor:
-    if event.levels is not None:
-        return (x.double() - y.double()).flatten(1) / (event.levels - 1)
-    return event.scaled(x).double() - event.scaled(y).double()
+def _units(x: Examples, part: slice, event: Event) -> Tensor:
+    if x.event.levels is not None:
+        return x.data[part].double().flatten(1) / (x.event.levels - 1)
+    return event.scaled(x.data[part]).double()
