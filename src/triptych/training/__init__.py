@@ -2,6 +2,6 @@
 
 from triptych.training.checkpoint import load, save
 from triptych.training.fit import fit
-from triptych.training.loop import Run
+from triptych.training.outcome import Run
 
 __all__ = ["Run", "fit", "load", "save"]

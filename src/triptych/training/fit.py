@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 from triptych.data.examples import Examples
 from triptych.models.base import Model
-from triptych.training.loop import Run, Training
+from triptych.training.loop import Training
+from triptych.training.outcome import Run
 from triptych.training.setup import check_options, usable_examples
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +23,7 @@ from triptych.training.checkpoint import checkpoint_path
 from triptych.training.diagnosis import diagnosed, examination_due, examined
 from triptych.training.gallery import TILES, Gallery
 from triptych.training.logging import Metrics, Progress, Record
+from triptych.training.outcome import Run, never_played
 from triptych.training.pace import Marks, StopRequest, Window
 from triptych.training.seat import Seat, give_turn, non_finite
 from triptych.training.setup import configuration, launch
@@ -33,27 +33,6 @@ AGREE_EVERY = 10
 """Rounds after which several processes agree on the time, and on whether to stop."""
 NOISE, LAYERS = 1, 2
 """What a seed is mixed with for each use of it, so that no two uses share a stream."""
-
-
-@dataclass
-class Run:
-    """What a training run did.
-
-    Args:
-        steps: rounds done.
-        seconds: training time, pauses for pictures and checkpoints not counted.
-        records: figures of each logging window, as in `metrics.jsonl`.
-        directory: where it was kept; None if it was not.
-        rank: number of this process; 0 is the one that writes.
-        notes: what the user should know, such as a damaged checkpoint that was passed over, or a collapsed posterior.
-    """
-
-    steps: int
-    seconds: float
-    records: list[Record]
-    directory: Path | None = None
-    rank: int = 0
-    notes: list[str] = field(default_factory=list)
 
 
 class Training:
@@ -114,21 +93,12 @@ class Training:
             finally:
                 self.metrics.close()
                 self.state.settle()
-            for note in (idle := self.idle()):
+            for note in (idle := never_played(self.seats, self.step)):
                 self.progress.say(note)
         notes = [*notes, *idle]
         self.fabric.barrier()
         notes += map(str, diagnosed(self.metrics.records))
         return Run(self.step, self.seconds, self.metrics.records, self.path, self.rank, notes)
-
-    def idle(self) -> list[str]:
-        """Say which players have not had a turn, as it happens where the budget ends before their first round."""
-        late = {seat.player.name: seat.player.rounds[0] for seat in self.seats if seat.player.rounds[0] >= self.step}
-        if not late:
-            return []
-        return [
-            f"{self.step:,} rounds were too few for {', '.join(late)}: the last begins after {max(late.values()):,}"
-        ]
 
     def train_model(self) -> None:
         """Play, in training mode; leave the model ready to be asked, and torch's random state as it was."""
