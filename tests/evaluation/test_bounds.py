@@ -18,7 +18,7 @@ from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
 from triptych.evaluation.bounds import bounds
 from triptych.evaluation.likelihood import nested_bounds, nested_sizes
-from triptych.models import questions
+from triptych.models import likelihoods
 from triptych.noise import Noise
 
 DIMS, LATENT = 4, 2
@@ -112,14 +112,14 @@ def test_codes_are_weighed_in_chunks_of_bounded_size(
     seen: list[int] = []
     weigh = model.weigh
 
-    def watched(x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> questions.Weights:
+    def watched(x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> likelihoods.Weights:
         seen.append(len(x) * samples)
         return weigh(x, label, noise, samples)
 
     monkeypatch.setattr(model, "weigh", watched)
     for limit, value, most in (("ROWS", 30, 30), ("NUMBERS", 7 * DIMS, 7)):
         with monkeypatch.context() as patched:
-            patched.setattr(questions, limit, value)
+            patched.setattr(likelihoods, limit, value)
             for samples in (3, 70):
                 assert model.weights(x[:20], samples=samples).log_weights.shape == (20, samples)
                 assert max(seen) <= most and sum(seen) == 20 * samples

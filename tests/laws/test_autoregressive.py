@@ -7,7 +7,7 @@ import triptych as tp
 from triptych.catalogue import CATALOGUE
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models import questions
+from triptych.models import asking
 from triptych.models.autoregressive.base import Autoregressive, Repeated, Steps
 from triptych.models.autoregressive.bayesnet import BayesianNetwork
 from triptych.models.autoregressive.pixelcnn import PixelCNN
@@ -202,7 +202,7 @@ class TestCompletion:
         x, last = random_examples(model.event, 50), torch.tensor([[False, False], [False, True]])
         done = []
         for chunk in (5, 350):
-            monkeypatch.setattr(questions, "BATCH", chunk)
+            monkeypatch.setattr(asking, "BATCH", chunk)
             done.append(model.complete(x, last, seed=0, candidates=7).data)
             assert torch.equal(done[-1][:, :, last], x[:, :, last])
         assert torch.equal(*done)
