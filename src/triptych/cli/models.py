@@ -42,11 +42,15 @@ def models(
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    for column in ("model", "family", "log p(x)", "answers", "reference"):
-        table.add_column(column, overflow="fold", no_wrap=column == "model")
+    for column in ("model", "log p(x)", "answers", "reference"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("model", "log p(x)"))
+    family = ""
     for name, entry in CATALOGUE.items():
+        if entry.family != family:
+            family = entry.family
+            table.add_row(f"[bold]{family}[/bold]")
         asked = ", ".join(answers(entry.model))
-        table.add_row(name, entry.family, likelihood_kind(entry.model), asked, entry.reference)
+        table.add_row(f" {name}", likelihood_kind(entry.model), asked, entry.reference)
     Console().print(table)
     print("\nMore of one: triptych explain MODEL. Its options: triptych train MODEL --help.")
 
