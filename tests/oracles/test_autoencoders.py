@@ -1,5 +1,7 @@
 """Autoencoders against principal components, hand-made formulas, and what one would do without a network."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -311,6 +313,12 @@ def test_random_blocks_are_anywhere_and_never_more_than_the_one():
     assert float(share.min()) > 0.02 and len({tuple(g.flatten().tolist()) for g in gone}) > 1900
     assert torch.equal(random((12, 10), sides, 9, Noise.of(1))[:4], random((12, 10), sides, 9, Noise.of(1))[:4])
     assert int((~centre((12, 10), sides, 3, Noise.of(0))).sum()) == 3 * 6 * 5
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (1, 4), (3, 1), (2, 2)])
+def test_random_blocks_of_a_pixel_are_never_more_than_the_one_either(sides):
+    gone = (~random((6, 6), sides, 500, Noise.of(0))).flatten(1).sum(1)
+    assert int(gone.min()) >= 1 and int(gone.max()) == math.prod(sides)
 
 
 # Decoders.

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
+from triptych.distributions import DiagonalNormal
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoencoders.posteriors import POSTERIORS, PosteriorSetting
+from triptych.models.autoencoders.posteriors.conditional import ConditionalNormal
 from triptych.models.autoencoders.posteriors.hamiltonian import force, leapfrog
 from triptych.models.autoencoders.posteriors.planar import planar
 from triptych.models.autoencoders.posteriors.sylvester import reflected
@@ -136,6 +138,13 @@ def test_reflections_are_orthogonal_and_undone_in_reverse():
     assert torch.allclose(reflected(there, mirrors[::-1]), z, atol=1e-6)
 
 
+@pytest.mark.parametrize(("latent", "reflections"), [(1, 0), (2, 1), (9, 8), (12, 8)])
+def test_a_sylvester_step_has_as_many_reflections_as_make_any_rotation_or_eight(latent, reflections):
+    """By the numbers that it takes: b, two triangles with their diagonals, the axes of the reflections."""
+    each = latent + latent * (latent + 1) + latent * reflections
+    assert made("sylvester", latent, transforms=3).features == 2 * latent + 3 * each
+
+
 @pytest.mark.parametrize("name", ["iaf", "spline"])
 def test_coordinates_of_an_autoregressive_step_see_those_before_and_the_order_turns(name):
     posterior = made(name, latent=4, transforms=1, hidden=64)
@@ -150,6 +159,16 @@ def test_coordinates_of_an_autoregressive_step_see_those_before_and_the_order_tu
         lambda e: posterior.moved(e[None], features)[0][0], torch.tensor([0.3, -0.7, 0.9, 0.1])
     )
     assert bool((jacobian != 0).all()), "two steps in opposite orders join all coordinates"
+
+
+def test_a_conditional_gaussian_is_in_the_units_of_the_one_that_it_starts_from():
+    law, (z, context) = ConditionalNormal(2, 3, 8), (torch.randn(5, 2), torch.randn(5, 3))
+    one, far = (
+        law(z, context, DiagonalNormal(torch.full((5, 2), m), torch.full((5, 2), s)))
+        for m, s in [(0.0, 0.0), (7.0, 3.0)]
+    )
+    assert torch.allclose(far.mean, 7 + math.exp(3) * one.mean, atol=1e-4)
+    assert torch.allclose(far.log_scale, 3 + one.log_scale, atol=1e-5) and one.mean.abs().min() > 0
 
 
 @pytest.mark.parametrize("transforms", [1, 8])

@@ -101,8 +101,8 @@ def clusters(subject: Subject) -> Table:
     """Divide codes into clusters without labels, and compare these with the classes.
 
     K-means with as many clusters as there are classes, and mean shift, which chooses their number; purity, and the
-    mutual information normalised by the mean of both entropies (Strehl & Ghosh 2002), of test examples. The same of
-    as many principal components, and of pixels.
+    mutual information normalised by the mean of both entropies (Manning et al. 2008, eq. 16.2), of test examples. The
+    same of as many principal components, and of pixels.
 
     Args:
         subject: a model with codes.

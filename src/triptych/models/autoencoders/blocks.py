@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -54,17 +55,19 @@ def centre(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
 def random(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
     """Return what is known where four blocks of half the sides are not, which may overlap: boolean `(n, 1, H, W)`.
 
-    Together they take at most as much as the one block. Reference: Pathak et al. 2016, §3.3.
+    Together they take at most as much as the one block; where half of a side of 1 is still a pixel, they are fewer.
+    Reference: Pathak et al. 2016, §3.3.
 
     Example:
         >>> gone = ~random((8, 8), (4, 4), 100, Noise.of(0))
         >>> int(gone.sum((1, 2, 3)).min()) >= 4, int(gone.sum((1, 2, 3)).max()) <= 16
         (True, True)
     """
-    u = noise.uniform((n, BLOCKS, 2))
-    gone = torch.ones(n, BLOCKS, *image, dtype=torch.bool, device=u.device)
-    for axis, (side, whole) in enumerate(zip(image, block, strict=True)):
-        length = max(1, whole // 2)
+    lengths = [max(1, side // 2) for side in block]
+    count = min(BLOCKS, math.prod(block) // math.prod(lengths))
+    u = noise.uniform((n, count, 2))
+    gone = torch.ones(n, count, *image, dtype=torch.bool, device=u.device)
+    for axis, (side, length) in enumerate(zip(image, lengths, strict=True)):
         first = (u[:, :, axis] * (side - length + 1)).long().unsqueeze(-1)
         at = torch.arange(side, device=u.device)
         inside = (at >= first) & (at < first + length)
@@ -73,7 +76,7 @@ def random(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
 
 
 BLOCKS = 4
-"""How many random blocks are removed."""
+"""How many random blocks are removed, if the one block is not a pixel wide."""
 
 REMOVALS: dict[str, Callable[[Sides, Sides, int, Noise], Tensor]] = {"centre": centre, "random": random}
 """Every way to remove blocks by the name that a user can type."""

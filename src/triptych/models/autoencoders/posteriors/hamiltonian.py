@@ -16,7 +16,7 @@ from triptych.noise import Noise
 FIRST_STEP = 0.05
 """Step size at the start of training."""
 LARGEST_STEP = 0.5
-"""Steps stay below it: larger ones leave the region in which leapfrog is stable for a prior of unit variance."""
+"""Steps stay below it: leapfrog of unit mass is stable where posteriors are wider than half of it (Neal 2011, §4.2)."""
 
 
 class HamiltonianPosterior(Posterior, name="hamiltonian"):
