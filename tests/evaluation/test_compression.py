@@ -115,6 +115,16 @@ def test_with_many_bits_the_code_is_the_models_own(digits):
     assert coarse.size < fine.size and fine.psnr.unit == "dB"
 
 
+def test_the_quantisers_range_is_that_of_training_codes(digits):
+    """Over its own range a single example would come back as if it were not quantised."""
+    train, test = digits[0], digits[1][:1]
+    model = tp.build("linear-autoencoder", train.event, latent=6)
+    coarse, fine = model_curve(model, train, test, bits=[1, 20])
+    assert abs(coarse.mse - fine.mse) > 0.01 * fine.mse
+    coarse, fine = pca_curve(train, test, components=[9], bits=[1, 20])
+    assert coarse.mse > 1.1 * fine.mse
+
+
 @pytest.mark.parametrize("colours", [1, 3])
 def test_jpeg_is_what_pillow_writes(colours):
     event = Event((colours, 24, 40), 256)

@@ -98,6 +98,15 @@ def test_the_probe_reads_what_is_there_and_no_more() -> None:
     assert everything.error == pytest.approx(100 * (0.25 / 80) ** 0.5, rel=0.05)
 
 
+def test_a_probes_points_are_in_units_of_the_training_points() -> None:
+    """Told by a number that is small among them, beside one that is noise; it is larger in test examples."""
+    chance = np.random.default_rng(0)
+    classes = np.arange(200) % 2
+    sign, noise = 2.0 * classes - 1, chance.normal(size=200)
+    space = Space(np.stack([1e-4 * sign, noise], 1), np.stack([sign, noise[::-1]], 1))
+    assert probe_accuracy(space, classes, classes, few=None).value == 100
+
+
 def test_errors_of_a_probe_are_those_of_fresh_draws_and_fresh_test_examples() -> None:
     def drawn(seed: int) -> tuple[Space, Array, Array]:
         chance = np.random.default_rng(seed)

@@ -49,6 +49,12 @@ def test_the_areas_error_is_that_of_repeats():
     assert np.mean([one.error for one in found]) == pytest.approx(spread, rel=0.12)
 
 
+def test_the_areas_error_by_hand():
+    """Shares 1/2, 1, 1 of two ordinary scores are below the three odd ones, which are above them with 1 and 2/3."""
+    found = auroc(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0, 5.0]))
+    assert found == pytest.approx((5 / 6, ((1 / 12) / 3 + (1 / 18) / 2) ** 0.5))
+
+
 def test_the_area_of_infinite_scores_few_scores_and_none():
     assert auroc(torch.tensor([1.0, 2.0]), torch.tensor([float("inf"), 5.0])) == (1.0, 0.0)
     assert auroc(torch.tensor([1.0, 2.0]), torch.tensor([1.5])) == (0.5, None)
