@@ -76,6 +76,11 @@ def test_the_envelope_keeps_what_no_other_betters():
         assert within in envelope(points) if within else min(sizes) > size
 
 
+def test_a_larger_code_of_the_same_error_is_bettered():
+    points = [Point("", 1.0, 0.5), Point("", 2.0, 0.5)]
+    assert envelope(points) == points[:1]
+
+
 def test_components_are_scikit_learns(digits):
     train, test = digits
     x, y = (part.event.scaled(part.data).flatten(1).double().numpy() for part in digits)

@@ -205,11 +205,13 @@ def test_each_layer_learns_to_undo_itself():
         assert torch.allclose(term, by_hand, atol=1e-5), player.name
 
 
-def test_a_hidden_layer_is_corrupted_below_and_clean_as_target():
+def test_a_layer_is_corrupted_below_and_clean_as_target():
     model = tp.StackedAutoencoder(Event((6,)), latent=2, hidden=5, layers=1, corruption=lambda x, noise: x + 1)
     x = examples_of(Event((6,)), 4).data
     up, down = model.encoder.layers, model.decoder.layers
     hidden = torch.relu(up[0](x))
+    (lowest,) = model.players[0].objective(Batch(x, None), Noise.of(0)).values()
+    assert torch.allclose(lowest, (down[2](torch.relu(up[0](x + 1))) - x).square().sum(1), atol=1e-5)
     (term,) = model.players[1].objective(Batch(x, None), Noise.of(0)).values()
     by_hand = (torch.relu(down[0](up[2](hidden + 1))) - hidden).square().sum(1)
     assert torch.allclose(term, by_hand, atol=1e-5)
@@ -313,6 +315,24 @@ def test_random_blocks_are_anywhere_and_never_more_than_the_one():
     assert float(share.min()) > 0.02 and len({tuple(g.flatten().tolist()) for g in gone}) > 1900
     assert torch.equal(random((12, 10), sides, 9, Noise.of(1))[:4], random((12, 10), sides, 9, Noise.of(1))[:4])
     assert int((~centre((12, 10), sides, 3, Noise.of(0))).sum()) == 3 * 6 * 5
+
+
+def test_a_pixel_that_lacks_a_colour_is_shown_none_of_them():
+    event = Event((3, 4, 4), 256)
+    model = tp.ContextAutoencoder(event, latent=4, encoder="mlp", decoder="mlp", hidden=8)
+    with torch.no_grad():
+        model.encoder.layers[0].weight.mul_(20)
+    x, whole = examples_of(event, 5).data, torch.ones(3, 4, 4, dtype=torch.bool)
+    whole[:, 1, 2] = False
+    lacking = torch.ones(3, 4, 4, dtype=torch.bool)
+    lacking[0, 1, 2] = False
+    found, expected = model.complete(x, lacking).data, model.complete(x, whole).data
+    assert torch.equal(found[:, 0], expected[:, 0]) and torch.equal(found[:, 1:], x[:, 1:])
+
+
+def test_the_critic_has_the_first_turn_of_a_round():
+    model = tp.ContextAutoencoder(Event((1, 8, 8), 17), latent=4, adversarial=0.1)
+    assert [player.name for player in model.players] == ["critic", "model"]
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (1, 4), (3, 1), (2, 2)])
