@@ -1,6 +1,7 @@
 """What is derived from codes, on decoders whose every answer is known."""
 
 import csv
+import math
 
 import numpy as np
 import pytest
@@ -150,8 +151,9 @@ def test_a_traversal_moves_one_coordinate_and_passes_through_the_code():
     for coordinates, said in (([3], "no coordinate 3"), ([-1], "no coordinate -1"), ([1, 1], "twice")):
         with pytest.raises(ConfigurationError, match=said):
             traverse(Squares(), centre, coordinates)
-    with pytest.raises(ConfigurationError, match="above 0"):
-        traverse(Squares(), centre, [0], extent=0)
+    for extent in (0, -1, math.inf, math.nan):
+        with pytest.raises(ConfigurationError, match="above 0"):
+            traverse(Squares(), centre, [0], extent=extent)
 
 
 def test_a_manifold_is_a_square_of_normal_quantiles():
@@ -180,6 +182,9 @@ def test_standard_normal_codes_are_told_from_others():
     assert 0.1 < moved.mean[1] < 0.3
     narrow = spread_of(draws * torch.tensor([1.0, 1.0, 0.8]))
     assert torch.allclose(narrow.scale, (draws * torch.tensor([1.0, 1.0, 0.8])).std(0))
+    level = (draws - draws.mean(0)) / draws.std(0)
+    for factor, told in [(1 + 4.5 / 8192**0.5, False), (1 + 5.5 / 8192**0.5, True)]:
+        assert torch.equal(spread_of(level * factor).scale, torch.ones(3)) != told
     with pytest.raises(DataError, match="not finite"):
         spread_of(torch.full((3, 2), torch.nan))
 
@@ -200,6 +205,8 @@ def test_arithmetic_on_a_linear_model_is_that_of_examples():
         attribute_vector(model, plus, minus[:0])
     with pytest.raises(DataError, match=r"this model's codes are \(2,\)"):
         shift(model, base, torch.ones(3))
+    with pytest.raises(DataError, match="finite"):
+        shift(model, base, vector, (0, math.nan))
     with pytest.raises(UnsupportedQuery, match="does not answer encode"):
         attribute_vector(Squares(), plus, minus)
 
