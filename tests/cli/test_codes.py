@@ -235,7 +235,7 @@ def test_every_walk_can_be_a_picture_or_an_animation_and_comes_again(tmp_path, r
     ("verb", "run", "arguments", "said"),
     [
         ("reconstruct", "gan", [], "GAN does not answer reconstruct"),
-        ("reconstruct", "pixelcnn", [], "does not answer reconstruct"),
+        ("reconstruct", "pixelcnn", [], "for reconstructions train a model that encodes and decodes"),
         ("reconstruct", "vae", ["--count", 0], "expected at least 1"),
         ("reconstruct", "vae", ["-o", "x.gif"], "x.gif: expected a .png or an .npz"),
         ("reconstruct", "ring", ["--image", "black.png"], "vector of 2"),

@@ -204,3 +204,10 @@ def test_csv_with_labels(tmp_path: Path) -> None:
     assert "has no column 'knd': did you mean kind?" in message_of(path, label_column="knd")
     path.write_text("a,b\n1,2\n3,cat\n")
     assert "x.csv is not a table of numbers: could not convert string 'cat'" in message_of(path)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "a,b,c\n", "a,b,label\n\n"])
+def test_a_csv_without_numbers(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    assert "x.csv has no line of numbers: expected one for each example" in message_of(path)

@@ -180,6 +180,13 @@ def test_a_corruption_of_another_shape_is_refused(corruption, returned):
             ask()
 
 
+def test_a_corruption_without_numbers_is_refused():
+    event = Event((1, 2, 2), 17)
+    model = tp.Autoencoder(event, latent=2, encoder="mlp", decoder="mlp", corruption=lambda x, noise: x * math.nan)
+    with pytest.raises(ConfigurationError, match="not finite"):
+        model.corrupt(examples_of(event, 3))
+
+
 # Stacks.
 
 

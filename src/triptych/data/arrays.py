@@ -103,16 +103,19 @@ def load_csv(path: Path, label: str | None = None) -> Source:
             or `target` if there is one.
 
     Raises:
-        DataError: if a field is not a number, or there is no such column.
+        DataError: if a field is not a number, or there is no line of them or no such column.
     """
     import numpy as np
 
     try:
         with path.open(encoding="utf-8-sig") as lines:
             first = lines.readline().strip()
+            below = any(line.strip() for line in lines)
         separator = next((mark for mark in ",;\t" if mark in first), ",")
         fields = [field.strip().strip('"') for field in first.split(separator)]
         names = [] if all(_is_number(field) for field in fields) else fields
+        if names and not below:
+            raise DataError(f"{path} has no line of numbers: expected one for each example")
         skip = 1 if names else 0
         values = np.loadtxt(path, delimiter=separator, skiprows=skip, ndmin=2, encoding="utf-8-sig")
     except ValueError as error:

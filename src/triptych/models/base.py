@@ -81,10 +81,10 @@ _INSTEAD = {
     "corrupt": "for one that restores what it is trained to restore train a denoising-autoencoder",
 }
 _INSTEAD["log_prob_bounds"] = _INSTEAD["log_prob"]
-_INSTEAD["reconstruct"] = _INSTEAD["encode"]
+_INSTEAD["reconstruct"] = "for reconstructions train a model that encodes and decodes (vae, autoencoder)"
 _INSTEAD["sample"] = "for samples train a model with a prior (vae, gan) or a density (pixelcnn)"
 _INSTEAD["sample_codes"] = "for codes with a prior train a vae or a gan"
-_INSTEAD["decode"] = _INSTEAD["sample_codes"]
+_INSTEAD["decode"] = "for examples of codes train a model with a decoder (vae, autoencoder, gan)"
 
 
 class Model(nn.Module, ABC):

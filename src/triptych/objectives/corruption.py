@@ -108,7 +108,7 @@ def resolve_corruption(corruption: str | Corruption, amount: float, event: Event
 
     Raises:
         ConfigurationError: for an unknown name, pixels asked of vectors, or an amount out of its range; when it is
-            applied, for a function that returns anything but numbers of the shape that it was given.
+            applied, for a function that returns anything but finite numbers of the shape it was given.
 
     Example:
         >>> event = Event((4,))
@@ -142,6 +142,8 @@ def _watched(corruption: Corruption, x: Tensor, noise: Noise) -> Tensor:
         raise ConfigurationError(
             f"the corruption was given numbers of shape {shape} and returned {got}: expected the same shape"
         )
+    if not torch.isfinite(given).all():
+        raise ConfigurationError("the corruption returned numbers that are not finite: expected scaled examples")
     return given
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -103,7 +104,7 @@ def shift(
         A row for each example. An amount of 0 is the reconstruction.
 
     Raises:
-        DataError: for a vector of another length, or missing labels.
+        DataError: for a vector of another length, amounts that are not finite, or missing labels.
 
     Example:
         >>> import triptych as tp
@@ -114,6 +115,8 @@ def shift(
     """
     if vector.shape != (model.latent,):
         raise DataError(f"a vector of shape {tuple(vector.shape)} was given, this model's codes are ({model.latent},)")
+    if not all(map(math.isfinite, amounts)):
+        raise DataError(f"amounts {', '.join(f'{a:g}' for a in amounts)} were given: expected finite numbers")
     codes = model.encode(x, label=label).unsqueeze(1) + torch.tensor(amounts).view(-1, 1) * vector
     if label is None and model.conditional:
         label = x.labels

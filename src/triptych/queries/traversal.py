@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -82,7 +83,8 @@ def traverse(
         A row for each coordinate.
 
     Raises:
-        ConfigurationError: for fewer than 2 steps, an extent that is not positive, or a coordinate that is not there.
+        ConfigurationError: for fewer than 2 steps, an extent that is not positive and finite, or
+            a coordinate that is not there.
 
     Example:
         >>> import triptych as tp
@@ -90,7 +92,7 @@ def traverse(
         >>> traverse(model, torch.zeros(4), [1], steps=3).codes[0, :, 1]
         tensor([-3.,  0.,  3.])
     """
-    if steps < 2 or not extent > 0:
+    if steps < 2 or not 0 < extent < math.inf:
         raise ConfigurationError(f"steps={steps}, extent={extent:g}: expected at least 2 steps, and an extent above 0")
     check_coordinates(coordinates, len(centre))
     mean, scale = spread or Spread.standard(len(centre))
