@@ -210,4 +210,4 @@ def test_csv_with_labels(tmp_path: Path) -> None:
 def test_a_csv_without_numbers(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
-    assert "x.csv has no line of numbers: expected one for each example" in message_of(path)
+    assert message_of(path) == f"{path} has no line of numbers: expected one for each example"

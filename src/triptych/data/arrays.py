@@ -114,13 +114,14 @@ def load_csv(path: Path, label: str | None = None) -> Source:
         separator = next((mark for mark in ",;\t" if mark in first), ",")
         fields = [field.strip().strip('"') for field in first.split(separator)]
         names = [] if all(_is_number(field) for field in fields) else fields
-        if names and not below:
-            raise DataError(f"{path} has no line of numbers: expected one for each example")
         skip = 1 if names else 0
-        values = np.loadtxt(path, delimiter=separator, skiprows=skip, ndmin=2, encoding="utf-8-sig")
+        found = below or not names
+        values = np.loadtxt(path, delimiter=separator, skiprows=skip, ndmin=2, encoding="utf-8-sig") if found else None
     except ValueError as error:
         reason = str(error).split(";")[0].rstrip(".")
         raise DataError(f"{path} is not a table of numbers: {reason}; leave out columns of text") from error
+    if values is None:
+        raise DataError(f"{path} has no line of numbers: expected one for each example")
     if label is not None and label not in names:
         raise DataError(f"{path} has no column {label!r}: {did_you_mean(label, names)}")
     owner = label or next((name for name in _LABELS if name in names), None)

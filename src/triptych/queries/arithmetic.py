@@ -115,8 +115,8 @@ def shift(
     """
     if vector.shape != (model.latent,):
         raise DataError(f"a vector of shape {tuple(vector.shape)} was given, this model's codes are ({model.latent},)")
-    if not all(map(math.isfinite, amounts)):
-        raise DataError(f"amounts {', '.join(f'{a:g}' for a in amounts)} were given: expected finite numbers")
+    if endless := [amount for amount in amounts if not math.isfinite(amount)]:
+        raise DataError(f"an amount of {endless[0]:g} was given: expected finite numbers")
     codes = model.encode(x, label=label).unsqueeze(1) + torch.tensor(amounts).view(-1, 1) * vector
     if label is None and model.conditional:
         label = x.labels

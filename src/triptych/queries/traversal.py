@@ -93,7 +93,9 @@ def traverse(
         tensor([-3.,  0.,  3.])
     """
     if steps < 2 or not 0 < extent < math.inf:
-        raise ConfigurationError(f"steps={steps}, extent={extent:g}: expected at least 2 steps, and an extent above 0")
+        raise ConfigurationError(
+            f"steps={steps}, extent={extent:g}: expected at least 2 steps, and a finite extent above 0"
+        )
     check_coordinates(coordinates, len(centre))
     mean, scale = spread or Spread.standard(len(centre))
     codes = centre.repeat(len(coordinates), steps, 1)
