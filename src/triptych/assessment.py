@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from triptych.data.examples import Examples
-from triptych.errors import UnsupportedQuery
+from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.measure import measure_subject
 from triptych.evaluation.metrics import Subject, Unanswered
@@ -110,12 +110,12 @@ class Assessment:
             for one, (shown, subject) in zip(self.trained, self.subjects.items(), strict=True)
         ]
 
-    def study(self, name: str, where_answered: bool = False) -> dict[str, Table]:
+    def study(self, name: str, unanswered: list[str] | None = None) -> dict[str, Table]:
         """Return what a study finds of each model, by the model's short name.
 
         Args:
             name: of the study.
-            where_answered: leave out models that have no answer to it, instead of raising.
+            unanswered: takes the reason of each model that has no answer to it, which is raised if None is given.
 
         Raises:
             ConfigurationError: for an unknown study.
@@ -126,9 +126,10 @@ class Assessment:
         for shown, subject in self.subjects.items():
             try:
                 found[shown] = ask(subject)
-            except (Unanswered, UnsupportedQuery):
-                if not where_answered:
+            except (Unanswered, UnsupportedQuery, DataError) as reason:
+                if unanswered is None:
                     raise
+                unanswered.append(f"{shown} has no {name}: {reason}")
         return found
 
 

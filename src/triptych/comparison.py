@@ -75,13 +75,15 @@ def compare(
         for name in models
     ]
     assessed = Assessment(trained, train, test, seed=seed)
+    here = any(name in CATALOGUE for name in models)
+    chosen = {**budget, "validation_share": share} if here else {}  # runs have settings of their own
     panels, real, protocol = assessed.panels(), reference(assessed.protocol), assessed.protocol
     write_report(
         out,
         panels,
         protocol,
         commands=[command] if command else [],
-        settings={**{k: v for k, v in budget.items() if v is not None}, "validation_share": share},
+        settings={k: v for k, v in chosen.items() if v is not None},
         real=real,
     )
     if not quiet:

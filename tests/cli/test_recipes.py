@@ -67,6 +67,9 @@ def test_a_recipe_trains_in_small(tmp_path, monkeypatch, colours, name):
     out = well("train", "--recipe", name, "--data", data, "--steps", 2, "--out", tmp_path / "run")
     assert f"{recipe.figure:.2f} {recipe.unit}" in out and recipe.reference in out and recipe.note in out
     assert "budget: 2 steps, in place of the recipe's" in out and "reached:   see triptych evaluate" in out
+    assert out.strip().endswith(recipe.measured) and "10,000 test images" in recipe.protocol
+    assert "--test-count 10000" in recipe.measured  # `evaluate` scores fewer unless it is told
+    assert ("--importance 5000" in recipe.measured) == ("5,000 codes" in recipe.protocol)
     config = read_config(tmp_path / "run" / "config.yaml")
     assert config["model"] == recipe.model and config["data"]["validate"] == 0.2
     assert config["training"]["lr"] == recipe.training["lr"] and config["training"]["epochs"] is None

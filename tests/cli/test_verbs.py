@@ -113,6 +113,10 @@ def test_compare_trains_measures_and_reports_and_does_not_train_twice(tmp_path, 
         for key in ("nats", "frechet", "near_copies"):
             assert before["figures"][key] == after["figures"][key], "the same runs have the same figures"
     assert weights and "Fréchet" in table
+    assert "Validation share" in page and "Batch size" in page
+    well("compare", "--data", "digits", runs / "pixelcnn", "--out", tmp_path / "of-runs", "--quiet")
+    of_runs = (tmp_path / "of-runs" / "report.html").read_text()
+    assert "Validation share" not in of_runs and "Batch size" not in of_runs  # nothing was trained for it
 
 
 def test_compare_keeps_budgets_equal_and_splits_apart(tmp_path, runs):

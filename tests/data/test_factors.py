@@ -70,4 +70,4 @@ def test_the_command_line_trains_on_them(tmp_path) -> None:  # type: ignore[no-u
     options = ["--data", "factors", "--steps", 2, "--hidden", 8, "--latent", 3, "--quiet"]
     well("train", "vae", *options, "--out", run)
     conditional = refused("train", "vae", *options, "--classes", 3, "--out", tmp_path / "other")
-    assert "labelled by vectors" in conditional
+    assert "labelled by vectors: leave classes out" in conditional

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 import triptych as tp
-from tests.program import refused, well
+from tests.program import call, refused, well
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
@@ -192,3 +192,11 @@ def test_evaluate_shows_the_bounds_of_models_that_have_them(tmp_path: Path) -> N
     table = well("evaluate", tmp_path / "vae", "--metrics", "bounds")
     assert "k = 100, bits/dim" in table and "active units of 2" in table and "Fréchet" not in table
     assert "GAN gives no bound" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds")
+    assert "there is: bounds" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds,")
+    assert "did you mean summary" in refused("evaluate", tmp_path / "gan", "--metrics", "sumary")
+    one = well("evaluate", tmp_path / "vae", "--metrics", "bounds", "--test-count", 1)
+    assert "ELBO" in one and "active units" not in one  # of one example nothing varies
+    both = [tmp_path / "vae", tmp_path / "gan", "--metrics", "bounds,disentanglement"]
+    code, table, told = call("evaluate", *both, "--test-count", 40, "--quiet")
+    assert code == 0 and "active units of 2" in table  # what was measured is shown
+    assert "warning: gan has no bounds: GAN gives no bound" in told and "vae has no disentanglement" in told

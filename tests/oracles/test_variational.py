@@ -364,6 +364,8 @@ def test_divergences_without_a_closed_form_are_none():
     ("arguments", "line"),
     [
         ({"beta": -1.0}, "beta=-1"),
+        ({"encoder": nn.Flatten}, "given as a network: expected 'auto'"),
+        ({"decoder": None}, "None was given as a network"),
         ({"capacity": math.inf}, "capacity=inf"),
         ({"capacity_steps": 5}, "without a capacity"),
         ({"free_bits": 0.5, "capacity": 5.0}, "free_bits and capacity were given"),

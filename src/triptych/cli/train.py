@@ -177,7 +177,7 @@ def train_recipe(
     _run(recipe.model, dict(recipe.arguments), train, recipe.validate, options | (given or own) | keeping, out, quiet)
     if not quiet:
         typer.echo(f"published: {recipe.published}; {recipe.protocol}")
-        typer.echo(f"reached:   see triptych evaluate {out}")
+        typer.echo(f"reached:   see triptych evaluate {out} {recipe.measured}")
 
 
 def _named(budget: Mapping[Any, Any]) -> str:

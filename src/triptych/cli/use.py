@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from triptych.cli.options import COMMON, Data, Debug, Quiet, Seed, command, data_parameters, load_data, parameter
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, did_you_mean
 
 
 def sample(
@@ -60,13 +60,18 @@ def _evaluate(given: dict[str, Any]) -> None:
     assessed = _assessed(given, [name for name in asked if name != SUMMARY])
     found: dict[str, Any] = {}
     tables: list[Any] = []
+    unanswered: list[str] = []
     for name in asked:
         if name == SUMMARY:
             found |= _summary(assessed, tables)
         else:
-            studies = assessed.study(name, where_answered=by_default)
+            studies = assessed.study(name, unanswered)
             found[name] = {run: table.to_dict() for run, table in studies.items()}
             tables += [terminal_study(run, table) for run, table in studies.items()]
+    if not tables:
+        raise ConfigurationError("; ".join(unanswered))
+    for reason in () if by_default else unanswered:
+        typer.echo(f"warning: {reason}", err=True)
     if given["as_json"]:
         import json
 
@@ -82,11 +87,12 @@ def _assessed(given: dict[str, Any], studies: list[str]) -> Any:
     """Check what was asked, then load the models and the data."""
     from triptych.assessment import Assessment, load_run
     from triptych.comparison import check_names
-    from triptych.evaluation.studies import find_study
+    from triptych.evaluation.studies import STUDIES
     from triptych.training.checkpoint import read_description
 
     for name in studies:
-        find_study(name)
+        if name not in STUDIES:
+            raise ConfigurationError(f"no study {name!r}; {did_you_mean(name, [SUMMARY, *STUDIES])}")
     for run in given["runs"]:
         read_description(run)
     train, test = _data_of(given)

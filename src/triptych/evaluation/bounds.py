@@ -53,7 +53,7 @@ def bounds(subject: Subject) -> Table:
     if model.event.is_image:
         rows[f"k = {k:,}, bits/dim"] = found.bits_per_dim
     note = _NOTE
-    if isinstance(model, Encoder):
+    if isinstance(model, Encoder) and count > 1:
         active = active_units(model.encode(subject.protocol.scored))
         used = Figure(int(active.sum()), unit="units", protocol=f"active@test-{count}")
         rows[f"active units of {len(active)}"] = used

@@ -129,6 +129,8 @@ def auto_network(name: str, event: Event) -> str:
     """
     if name == "auto":
         return "conv" if event.is_image and min(event.shape[1:]) >= 8 else "mlp"
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{name!r} was given as a network: expected 'auto', 'mlp', 'conv', or an nn.Module")
     if name not in ("mlp", "conv"):
         raise ConfigurationError(f"no network {name!r}; {did_you_mean(name, ['auto', 'conv', 'mlp'])}")
     if name == "conv" and (not event.is_image or min(event.shape[1:]) < 8):

@@ -33,6 +33,7 @@ class Recipe:
         data_options: options of `data.load`.
         validate: share of the training split on which the best weights are chosen.
         protocol: how the figure was measured.
+        measured: options of `triptych evaluate` that measure a run so: all test examples.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Recipe:
     data_options: Mapping[str, Any] = field(default_factory=dict)
     validate: float = 1 / 6
     protocol: str = ""
+    measured: str = "--test-count 10000"
 
     def check(self, event: Event) -> None:
         """Raise unless data are of the kind that the published figure is about.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import os
@@ -110,7 +111,9 @@ def usable_examples(model: Model, train: Examples) -> Examples:
             f"classes={model.classes} was asked for, but the data has no labels of two classes or more: leave it out"
         )
     if train.labels.dim() > 1:
-        raise DataError(f"the data is labelled by vectors: give embedding={train.labels.shape[1]} instead of classes")
+        takes = "embedding" in inspect.signature(type(model)).parameters
+        instead = f"give embedding={train.labels.shape[1]} instead of classes" if takes else "leave classes out"
+        raise DataError(f"the data is labelled by vectors: {instead}")
     if int(train.labels.max()) >= model.classes:
         raise DataError(f"the data has a label {int(train.labels.max())}, the model classes={model.classes}")
     return train
