@@ -121,7 +121,7 @@ def _coordinates(walks: Tensor) -> bytes:
     figure, axes = _figure(len(shown), (1.6, 1.3))
     for i, (panel, walk) in enumerate(zip(axes, shown, strict=True)):
         panel.plot(walk, linewidth=1)
-        panel.set_title(f"{i}", fontsize=7, color=GREY, pad=2)
+        panel.set_title(f"row {i + 1}", fontsize=7, color=GREY, pad=2)
     return _drawn(figure)
 
 

@@ -24,9 +24,12 @@ def test_a_context_autoencoder_completes_and_does_not_sample(context, tmp_path):
     assert "predicted: each unknown pixel once" in told
     x = np.load(tmp_path / "x.npz")["x"]
     assert x.shape == (3, 2, 1, 8, 8) and (x[:, 0] == x[:, 1]).all()
+    well("complete", context, "--keep", "around", "-n", 1, "-o", tmp_path / "a.npz")
+    known = np.load(tmp_path / "a.npz")["known"][0]
+    assert not known[2:6, 2:6].any() and known.sum() == 48, "what it was trained to predict is unknown, no more"
     assert "draws nothing" in refused("complete", context, "--candidates", 3, "-o", tmp_path / "y.npz")
     assert "does not answer sample" in refused("sample", context, "-o", tmp_path / "z.png")
-    assert f"try: triptych complete {context}" in well("explain", context)
+    assert f"try: triptych complete {context} --keep around -n 1 -o" in well("explain", context)
 
 
 def test_a_stack_has_figures(tmp_path):

@@ -160,7 +160,7 @@ def test_labels_come_from_the_examples_or_the_option(tmp_path, runs):
 @pytest.mark.parametrize(
     ("run", "arguments", "said"),
     [
-        ("grey", ["--keep", "lefty"], "--keep lefty: no such half, and no such mask file; did you mean left?"),
+        ("grey", ["--keep", "lefty"], "--keep lefty: no such part, and no such mask file; did you mean left?"),
         ("grey", ["--keep", "all.png"], "all.png keeps all"),
         ("grey", ["--keep", "nothing.png"], "nothing.png keeps nothing"),
         ("grey", ["--keep", "small.png"], "small.png is 4×6, the model takes 8×8"),

@@ -28,14 +28,18 @@ if TYPE_CHECKING:
     from triptych.data.examples import Examples
     from triptych.event import Event
 
-HALVES = ("top", "bottom", "left", "right")
+PARTS = ("top", "bottom", "left", "right", "around")
 
 
 def complete(
     run: Run,
     image: Images = None,
     keep: Annotated[
-        str, typer.Option("--keep", help="What is known: top, bottom, left, right, or a mask file (white is kept).")
+        str,
+        typer.Option(
+            "--keep",
+            help="What is known: top, bottom, left, right, around (all but the centre), or a mask file (white).",
+        ),
     ] = "top",
     n: Annotated[int, typer.Option("-n", help="Completions of each image.")] = 8,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png grid, or an .npz file.")] = Path("completed.png"),
@@ -88,8 +92,8 @@ def mask_of(keep: str, event: Event) -> Tensor:
     """Return which pixels are known, boolean `(H, W)`.
 
     Args:
-        keep: one of `HALVES` (of an odd number of rows or columns the smaller part), or an image file of the
-            event's size, of which what is lighter than half is known.
+        keep: one of `PARTS` (half of an odd number of rows or columns is the smaller part; "around" is all but a
+            block of half the sides), or an image file of the event's size, of which what is lighter than half is known.
         event: of the images.
 
     Raises:
@@ -99,10 +103,14 @@ def mask_of(keep: str, event: Event) -> Tensor:
     import torch
 
     from triptych.data.decode import decode_image
+    from triptych.models.autoencoders.blocks import block_sides, centre
+    from triptych.noise import Noise
 
     height, width = event.shape[1:]
     known = torch.zeros(height, width, dtype=torch.bool)
-    if keep in HALVES:
+    if keep == "around":
+        return centre((height, width), block_sides(event, 0.5), 1, Noise.of(0))[0, 0]
+    if keep in PARTS:
         halves = {
             "top": (slice(height // 2), slice(None)),
             "bottom": (slice((height + 1) // 2, None), slice(None)),
@@ -112,7 +120,7 @@ def mask_of(keep: str, event: Event) -> Tensor:
         known[halves[keep]] = True
         return known
     if not Path(keep).is_file():
-        raise ConfigurationError(f"--keep {keep}: no such half, and no such mask file; {did_you_mean(keep, HALVES)}")
+        raise ConfigurationError(f"--keep {keep}: no such part, and no such mask file; {did_you_mean(keep, PARTS)}")
     mask = torch.tensor(decoded(decode_image, Path(keep), colours=1))[0]  # a copy: what is decoded is read-only
     require_size(Path(keep), tuple(mask.shape), event, "draw it at that size")
     known = mask >= 128

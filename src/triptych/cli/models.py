@@ -129,7 +129,7 @@ def next_step(run: Path, model: Model) -> str:
     shown = {
         "sample": f"sample {run} -n 64 -o samples.png",
         "reconstruct": f"reconstruct {run} -o reconstructed.png",
-        "complete": f"complete {run} -o completed.png",
+        "complete": f"complete {run} --keep around -n 1 -o completed.png",  # what a context-autoencoder has learnt
     }
     verb = next((verb for query, verb in shown.items() if query in answers(model)), f"explain {run}")
     return f"triptych {verb}"
