@@ -88,7 +88,7 @@ def rates_table(curves: Curves, models: Sequence[str]) -> Table:
     others = [name for name in curves if name not in models]
     unit = "MSE" if curves[models[0]][0].psnr is None else "PSNR, dB"
     table = Table(box=None, header_style="bold")
-    table.add_column("coder")
+    table.add_column("coder", overflow="fold")
     for column in ("code", "bytes", unit, *others):
         table.add_column(column, justify="right", overflow="fold")
     for name in models:
