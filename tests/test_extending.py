@@ -23,6 +23,8 @@ def steps():
         "create",
         "insert",
         "run",
+        "create",
+        "run",
         "append",
         "run",
     ]

@@ -1,6 +1,8 @@
 """Approximate posteriors q(z | x): one file each, one ELBO for all of them."""
 
-from triptych.models.autoencoders.posteriors.auxiliary import AuxiliaryPosterior
+from importlib import import_module
+from pkgutil import iter_modules
+
 from triptych.models.autoencoders.posteriors.base import (
     POSTERIORS,
     Draw,
@@ -9,25 +11,8 @@ from triptych.models.autoencoders.posteriors.base import (
     PosteriorSetting,
     resolve_posterior,
 )
-from triptych.models.autoencoders.posteriors.gaussian import GaussianPosterior
-from triptych.models.autoencoders.posteriors.hamiltonian import HamiltonianPosterior
-from triptych.models.autoencoders.posteriors.iaf import IAFPosterior
-from triptych.models.autoencoders.posteriors.planar import PlanarPosterior
-from triptych.models.autoencoders.posteriors.spline import SplinePosterior
-from triptych.models.autoencoders.posteriors.sylvester import SylvesterPosterior
 
-__all__ = [
-    "POSTERIORS",
-    "AuxiliaryPosterior",
-    "Draw",
-    "GaussianPosterior",
-    "HamiltonianPosterior",
-    "IAFPosterior",
-    "Joint",
-    "PlanarPosterior",
-    "Posterior",
-    "PosteriorSetting",
-    "SplinePosterior",
-    "SylvesterPosterior",
-    "resolve_posterior",
-]
+__all__ = ["POSTERIORS", "Draw", "Joint", "Posterior", "PosteriorSetting", "resolve_posterior"]
+
+for _file in iter_modules(__path__):  # its class statement enters a family: a new one is a file, and nothing else
+    import_module(f"{__name__}.{_file.name}")
