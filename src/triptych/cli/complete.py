@@ -84,7 +84,8 @@ def complete(
     _write(given, known, done, n, out)
     if not quiet:
         images = "1 image" if len(given) == 1 else f"{len(given)} images"
-        typer.echo(f"{n} completions of {images} by {run} (seed {seed}) are in {out}")
+        made = "1 completion" if n == 1 else f"{n} completions"
+        typer.echo(f"{made} of {images} by {run} (seed {seed}) are in {out}")
         typer.echo(done.method)
 
 
