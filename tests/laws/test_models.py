@@ -47,7 +47,7 @@ def cases():
         classes_seen.add(entry.where)
 
 
-@pytest.mark.parametrize(("name", "kind", "classes"), cases())
+@pytest.mark.parametrize(("name", "kind", "classes"), list(cases()))
 def test_every_model_obeys_the_laws(name, kind, classes):
     if (name, kind) in REFUSED or (classes and name in UNLABELLED):
         with pytest.raises(ConfigurationError):

@@ -62,10 +62,11 @@ def disentanglement(subject: Subject) -> Table:
     found = scores(codes, factors, seed)
     linear = scores(principal(raw(train, test), codes.train.shape[1], seed), factors, seed)
     rows = {"all factors": found[0], **dict(zip(names, found[1:], strict=True)), "all factors, by PCA": linear[0]}
-    columns = ("MIG", "SAP", "disentanglement", "completeness", "informativeness, %")
+    columns = ("MIG", "SAP", "DCI-D", "DCI-C", "DCI-I, %")
     note = (
-        f"{len(train):,} training and {len(test):,} test examples; {BINS} bins; forests of {TREES} trees. From 0 to 1, "
-        "but informativeness. Factors without order, or that come round, need not lie on one number of any code."
+        f"{len(train):,} training and {len(test):,} test examples; {BINS} bins; forests of {TREES} trees. D, C and I "
+        "are disentanglement, completeness and informativeness; all but I are from 0 to 1. Factors without order, "
+        "or that come round, need not lie on one number of any code."
     )
     return Table(f"disentanglement of {len(names)} factors in {codes.train.shape[1]} numbers", columns, rows, note)
 
