@@ -14,7 +14,7 @@ from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
 from triptych.evaluation.restoration import median_filtered, psnr
 from triptych.event import Event
-from triptych.models.autoencoders.blocks import block_sides, centre, random
+from triptych.models.autoencoders.removal import block_sides, centre, random
 from triptych.networks import ConvDecoder
 from triptych.noise import Noise
 from triptych.objectives.corruption import corrupted, resolve_corruption
@@ -370,3 +370,11 @@ def test_resizing_leaves_no_checkerboard():
 def test_any_size_is_reached(upsampling, sides):
     decoder = ConvDecoder(Event((3, *sides), 256), 4, 5, channels=4, upsampling=upsampling)
     assert decoder(torch.randn(2, 4)).shape == (2, 5, *sides)
+
+
+@pytest.mark.parametrize("kind", [tp.Autoencoder, tp.ContextAutoencoder, tp.VAE])
+def test_an_encoder_that_gives_other_numbers_is_refused_by_every_model(kind):
+    event = Event((1, 8, 8), 17)
+    model = kind(event, latent=4, encoder=nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))
+    with pytest.raises(ConfigurationError, match=r"the encoder gave \(3,\) numbers an example: expected \("):
+        model.encode(examples_of(event, 2))

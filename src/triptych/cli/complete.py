@@ -104,7 +104,7 @@ def mask_of(keep: str, event: Event) -> Tensor:
     import torch
 
     from triptych.data.decode import decode_image
-    from triptych.models.autoencoders.blocks import block_sides, centre
+    from triptych.models.autoencoders.removal import block_sides, centre
     from triptych.noise import Noise
 
     height, width = event.shape[1:]

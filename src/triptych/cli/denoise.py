@@ -80,12 +80,12 @@ def _corruption(
     model: Model, run: Path, corruption: str | None, amount: float | None
 ) -> Callable[[Examples, int], Examples]:
     """Return what is done to clean examples, given a seed, before they are restored."""
-    from triptych.models.autoencoders.denoiser import Denoiser
+    from triptych.models.questions import Corrupter
     from triptych.noise import Noise
     from triptych.objectives.corruption import CORRUPTIONS, corrupted, resolve_corruption
 
     if corruption is None:
-        if not isinstance(model, Denoiser) or model.corruption is None:
+        if not isinstance(model, Corrupter) or model.corruption is None:
             names = ", ".join(CORRUPTIONS)
             raise ConfigurationError(f"{run} was trained without a corruption: give --corruption {names}, or --image")
         if amount is not None:

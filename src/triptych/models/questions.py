@@ -7,6 +7,7 @@ randomness from a seed and bounds the memory; and one abstract method on plain t
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -18,6 +19,7 @@ from triptych.errors import ConfigurationError, DataError
 from triptych.models.asking import BATCH, Label, Question, Seed, chunks
 from triptych.models.likelihoods import Bounded, Bounds, Density, ImportanceWeighted, Weights
 from triptych.noise import Noise
+from triptych.objectives.corruption import Corruption, corrupted
 
 __all__ = [
     "BATCH",
@@ -195,3 +197,35 @@ class Reconstructor(Encoder, Decoder):
         """
         data, labels = self._given(x, label)
         return self.decode(self.encode(data, label=labels), label=labels)
+
+
+class Corrupter(Question):
+    """Was trained to restore corrupted examples, and can corrupt others alike."""
+
+    corruption: Corruption | None
+    """What it was trained with; None for nothing."""
+
+    @final
+    def corrupt(self, x: Examples | Tensor, *, seed: Seed = None) -> Examples:
+        """Return examples as the model saw them in training.
+
+        Args:
+            x: examples of the model's event.
+            seed: a number or a `torch.Generator`; None for a fresh one. The same seed gives the same bytes.
+
+        Raises:
+            DataError: for examples of another event.
+            ConfigurationError: for a model that is trained without a corruption.
+        """
+        if self.corruption is None:
+            raise ConfigurationError(
+                f"this {type(self).__name__} is trained without a corruption: train it with --corruption masking"
+            )
+        given = x if isinstance(x, Examples) else Examples(torch.as_tensor(x), self.event)
+        self.event.check(given.data)
+        noise = self._noise(seed)
+        parts = [given.data[:0]]
+        for part in chunks(len(given)):
+            clean = given.data[part].to(self.device)
+            parts.append(corrupted(clean, self.event, self.corruption, noise).cpu())
+        return replace(given, data=torch.cat(parts), intensities=None, source={})

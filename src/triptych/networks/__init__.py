@@ -2,7 +2,7 @@
 
 from triptych.networks.blocks import BatchNorm, Sizes, conditioned, mlp
 from triptych.networks.decoders import ConvDecoder, MLPDecoder, resolve_decoder
-from triptych.networks.encoders import ConvEncoder, MLPEncoder, resolve_encoder
+from triptych.networks.encoders import ConvEncoder, MLPEncoder, encoded, resolve_encoder
 from triptych.networks.masked import CausalConvNet, MaskedConv2d
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "MaskedConv2d",
     "Sizes",
     "conditioned",
+    "encoded",
     "mlp",
     "resolve_decoder",
     "resolve_encoder",

@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.networks.blocks import ACTIVATIONS, LeakyReLU, Sizes, mlp, with_label
+from triptych.networks.blocks import ACTIVATIONS, LeakyReLU, Sizes, conditioned, mlp, with_label
 
 SMALLEST = 4
 """Convolutional networks halve an image until its shorter side would fall below this."""
@@ -115,6 +115,29 @@ def resolve_encoder(
     if auto_network(name, event) == "conv":
         return ConvEncoder(event, outputs, sizes.channels, sizes.classes, spectral)
     return MLPEncoder(event, outputs, sizes.hidden, sizes.classes, sizes.layers, sizes.activation)
+
+
+def encoded(network: nn.Module, x: Tensor, label: Tensor | None, outputs: int) -> Tensor:
+    """Return what an encoder says of each example, float32 `(B, outputs)`.
+
+    Args:
+        network: the encoder, which may be a user's own.
+        x: scaled examples.
+        label: `(B,)` of a conditional model.
+        outputs: how many numbers are expected.
+
+    Raises:
+        ConfigurationError: for more or fewer numbers.
+
+    Example:
+        >>> import torch
+        >>> encoded(nn.Linear(3, 2), torch.zeros(5, 3), None, 2).shape
+        torch.Size([5, 2])
+    """
+    said = conditioned(network, x, label).float()
+    if said.shape[1:] != (outputs,):
+        raise ConfigurationError(f"the encoder gave {tuple(said.shape[1:])} numbers an example: expected ({outputs},)")
+    return said
 
 
 def auto_network(name: str, event: Event) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
-from triptych.models.autoencoders.blocks import block_sides, centre
+from triptych.models.autoencoders.removal import block_sides, centre
 from triptych.models.base import Model
 from triptych.models.completion import Completer
 from triptych.models.questions import Reconstructor, Sampler

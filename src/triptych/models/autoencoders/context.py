@@ -12,12 +12,12 @@ from triptych.data.batches import Batch
 from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.models.autoencoders.blocks import REMOVALS, block_sides
 from triptych.models.autoencoders.latent import latent_of
+from triptych.models.autoencoders.removal import REMOVALS, block_sides
 from triptych.models.base import Player, Terms
 from triptych.models.completion import Completer, Filled
 from triptych.models.questions import Encoder
-from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
+from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.adversarial import Game, Loss, judged
 
@@ -142,7 +142,7 @@ class ContextAutoencoder(Completer, Encoder):
     def seen(self, x: Tensor, known: Tensor, label: Tensor | None) -> Tensor:
         """Return the codes of what is known, `(B, latent)`: the rest is 0, the middle of the scale."""
         shown = torch.where(known, self.event.scaled(x), 0.0)
-        return conditioned(self.encoder, torch.cat([shown, known.to(shown)], 1), label).float()
+        return encoded(self.encoder, torch.cat([shown, known.to(shown)], 1), label, self.latent)
 
     def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the codes of whole images."""

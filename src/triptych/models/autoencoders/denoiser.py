@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from triptych.data.batches import Batch
-from triptych.data.examples import Examples
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoencoders.latent import latent_of
 from triptych.models.base import Terms
-from triptych.models.questions import Reconstructor, Seed, chunks
-from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
+from triptych.models.questions import Corrupter, Reconstructor
+from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.corruption import Corruption, corrupted, resolve_corruption
 from triptych.objectives.reconstruction import resolve_output
 
 
-class Denoiser(Reconstructor):
+class Denoiser(Corrupter, Reconstructor):
     """An encoder and a decoder that restore an example from its code, with or without a corruption.
 
     `min E_x E_{x̃|x} L(x, g(f(x̃)))`; without a corruption x̃ is x. Reference: Vincent et al. 2008, *Extracting and
@@ -61,31 +57,6 @@ class Denoiser(Reconstructor):
         self.decoder = resolve_decoder(decoder, event, self.latent, self.output.channels, sizes)
 
     @final
-    def corrupt(self, x: Examples | Tensor, *, seed: Seed = None) -> Examples:
-        """Return examples as the model saw them in training.
-
-        Args:
-            x: examples of the model's event.
-            seed: a number or a `torch.Generator`; None for a fresh one. The same seed gives the same bytes.
-
-        Raises:
-            DataError: for examples of another event.
-            ConfigurationError: for a model that is trained without a corruption.
-        """
-        if self.corruption is None:
-            raise ConfigurationError(
-                f"this {type(self).__name__} is trained without a corruption: train it with --corruption masking"
-            )
-        given = x if isinstance(x, Examples) else Examples(torch.as_tensor(x), self.event)
-        self.event.check(given.data)
-        noise = self._noise(seed)
-        parts = [given.data[:0]]
-        for part in chunks(len(given)):
-            clean = given.data[part].to(self.device)
-            parts.append(corrupted(clean, self.event, self.corruption, noise).cpu())
-        return replace(given, data=torch.cat(parts), intensities=None, source={})
-
-    @final
     def objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return the error of reconstructing examples from what is left of them."""
         seen = batch.x
@@ -97,11 +68,7 @@ class Denoiser(Reconstructor):
     @final
     def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the code of each example, `(B, latent)`."""
-        z = conditioned(self.encoder, self.event.scaled(x), label).float()
-        if z.shape[1:] != (self.latent,):
-            given = tuple(z.shape[1:])
-            raise ConfigurationError(f"the encoder gave {given} numbers an example: expected ({self.latent},)")
-        return z
+        return encoded(self.encoder, self.event.scaled(x), label, self.latent)
 
     @final
     def expected(self, z: Tensor, label: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ from triptych.models.autoencoders.latent import latent_of
 from triptych.models.autoencoders.posteriors import Draw, Joint, Posterior, PosteriorSetting, resolve_posterior
 from triptych.models.base import Player, Terms
 from triptych.models.questions import ImportanceWeighted, LatentSampler, Reconstructor, Weights
-from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
+from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 from triptych.objectives.variational import RateWeight, doubly_reparameterised, split_rate
@@ -161,14 +161,7 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
 
     def features(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return what the encoder says of each example, `(B, posterior.features)`."""
-        features = conditioned(self.encoder, self.event.scaled(x), label).float()
-        return self._checked(features)
-
-    def _checked(self, features: Tensor) -> Tensor:
-        if features.shape[1:] != (self.posterior.features,):
-            given, expected = tuple(features.shape[1:]), self.posterior.features
-            raise ConfigurationError(f"the encoder gave {given} numbers an example: expected ({expected},)")
-        return features
+        return encoded(self.encoder, self.event.scaled(x), label, self.posterior.features)
 
     def rate(self, features: Tensor, drawn: Draw) -> Tensor:
         """Return KL(q ‖ p), `(B, Z)` by dimension in closed form where there is one, else from the draw, `(B, 1)`."""
@@ -179,7 +172,8 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
         """Return q(z | x) of scaled examples, where it is a Gaussian and no label is needed."""
         if self.classes:
             raise ConfigurationError("a prior that is made of posteriors has no labels: leave --classes, or the prior")
-        return self._gaussian(self._checked(self.encoder(scaled).float()), "a prior that is made of posteriors")
+        features = encoded(self.encoder, scaled, None, self.posterior.features)
+        return self._gaussian(features, "a prior that is made of posteriors")
 
     def likelihood(self, z: Tensor, label: Tensor | None) -> Law:
         """Return p(x | z)."""
