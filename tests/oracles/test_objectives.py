@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triptych.errors import ConfigurationError
-from triptych.objectives.adversarial import LOSSES, Play, generator_sees_real, resolve_loss
+from triptych.objectives.adversarial import LOSSES, Play
+from triptych.objectives.game import generator_sees_real, resolve_loss
 from triptych.objectives.likelihood import bits_per_dim, importance_bound
 
 

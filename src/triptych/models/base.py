@@ -34,6 +34,8 @@ class Player:
         turns: how many turns it takes a round. The first player sees a fresh minibatch each turn; later
             players see the last one drawn (Goodfellow et al. 2014, Algorithm 1).
         optimizer: from parameters to their optimiser, with the learning rate that the model recommends.
+        rate: factor on its learning rate, whoever chose that: players may learn at different speeds.
+        after: what is done after each of its steps, such as clipping its weights.
         rounds: the first round that it plays in, and the first that it no longer plays in (None for no end). Two
             players may own one parameter if they never play in the same round.
     """
@@ -44,6 +46,8 @@ class Player:
     turns: int = 1
     optimizer: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, lr=1e-3)
     rounds: tuple[int, int | None] = (0, None)
+    rate: float = 1.0
+    after: Callable[[], None] | None = None
 
     def plays(self, step: int) -> bool:
         """Return whether it has a turn in the round after `step` finished ones."""
@@ -69,6 +73,7 @@ QUESTIONS = {
     "decode": "the example of a code",
     "reconstruct": "an example from its code",
     "corrupt": "an example as the model saw it in training",
+    "judge": "what the critic of a game says of an example",
     "complete": "the unknown part of an example",
 }
 """Every primitive query, and what it gives. A model answers those whose classes it derives from."""
@@ -78,6 +83,7 @@ _INSTEAD = {
     "to judge samples, ask `evaluate` for their Fréchet distance and near-copies",
     "encode": "for codes train a model with an encoder (vae, autoencoder)",
     "complete": "for completion train an autoregressive model (pixelcnn), or a context-autoencoder",
+    "judge": "for a critic train a model that plays against one (gan)",
     "corrupt": "for one that restores what it is trained to restore train a denoising-autoencoder",
 }
 _INSTEAD["log_prob_bounds"] = _INSTEAD["log_prob"]
@@ -131,6 +137,11 @@ class Model(nn.Module, ABC):
     def conditional(self) -> bool:
         """Whether the model takes a label, or a vector, with each example."""
         return bool(self.classes or self.embedding)
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether it is trained on labelled examples."""
+        return self.conditional
 
     @property
     def any_label(self) -> Tensor | None:

@@ -29,6 +29,7 @@ __all__ = [
     "Density",
     "Encoder",
     "ImportanceWeighted",
+    "Judge",
     "Label",
     "LatentSampler",
     "Question",
@@ -183,6 +184,31 @@ class LatentSampler(Sampler, Decoder):
     @abstractmethod
     def draw_codes(self, n: int, noise: Noise) -> Tensor:
         """Return `(n, latent)` codes drawn from the prior."""
+
+
+class Judge(Question):
+    """Plays against a critic, and tells what that says of examples."""
+
+    @final
+    def judge(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:
+        """Return the critic's raw output for each example, `(N,)`; higher means more real.
+
+        What a number means is the loss's own; a critic may look at all examples given at once.
+
+        Raises:
+            DataError: for examples of another event, or missing labels.
+        """
+        data, labels = self._given(x, label)
+        with self.asking():
+            parts = [
+                self.verdicts(data[part].to(self.device), None if labels is None else labels[part]).cpu()
+                for part in chunks(len(data))
+            ]
+        return torch.cat([torch.empty(0), *parts])
+
+    @abstractmethod
+    def verdicts(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the critic's raw output, `(B,)`, for examples in the data's own units."""
 
 
 class Reconstructor(Encoder, Decoder):

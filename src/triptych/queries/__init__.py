@@ -65,7 +65,7 @@ def answers(model: Model | type[Model]) -> tuple[str, ...]:
 
     >>> from triptych.models.adversarial.gan import GAN
     >>> answers(GAN)
-    ('sample', 'sample_codes', 'decode')
+    ('sample', 'sample_codes', 'decode', 'judge')
     """
     kind = model if isinstance(model, type) else type(model)
     return tuple(query for query in QUESTIONS if hasattr(kind, query))

@@ -170,6 +170,8 @@ class Training:
         if self.reads_each_turn:
             self.check(*self.pending[-1])
         seat.optimizer.step()
+        if seat.player.after is not None:
+            seat.player.after()
 
     @property
     def reads_each_turn(self) -> bool:

@@ -35,7 +35,7 @@ class Seat:
         if not self.parameters:
             raise ConfigurationError(f"player {player.name!r} has no parameters to change")
         self.optimizer = _make_optimizer(player, self.parameters, lr)
-        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.rates = [player.rate * float(group["lr"]) for group in self.optimizer.param_groups]
         self.clip = clip
 
     def schedule(self, factor: float) -> None:

@@ -98,7 +98,7 @@ def usable_examples(model: Model, train: Examples) -> Examples:
         raise DataError(f"a {type(train).__name__} was given: expected Examples, as `load` returns them")
     if not train.event.same_space(model.event):
         raise DataError(f"the examples are {train.event}, the model takes {model.event}")
-    if not model.conditional:
+    if not model.learns_labels:
         return replace(train, labels=None, classes=())
     if model.embedding:
         shape = None if train.labels is None else tuple(train.labels.shape[1:])

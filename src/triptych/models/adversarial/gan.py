@@ -1,45 +1,66 @@
-"""The generative adversarial network, for any loss."""
+"""The generative adversarial network, for any loss, penalty, networks and tricks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from triptych.data.batches import Batch
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
+from triptych.models.adversarial.tricks import Setting, Trick, Turn, resolve_tricks
 from triptych.models.base import Player, Terms
-from triptych.models.questions import LatentSampler
-from triptych.networks import Sizes, conditioned, resolve_decoder, resolve_encoder
+from triptych.models.questions import Judge, LatentSampler
+from triptych.networks import Sizes, conditioned
+from triptych.networks.critics import resolve_critic, resolve_generator
 from triptych.noise import Noise
-from triptych.objectives.adversarial import Game, Loss, judged
+from triptych.objectives.adversarial import Loss
+from triptych.objectives.game import Game, Opinion, opinion
+from triptych.objectives.penalties import Penalty, resolve_penalties
 
-ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
-"""The optimiser of both players, as in Radford et al. 2016, §4."""
+LR = 2e-4
+"""The learning rate of both players, as in Radford et al. 2016, §4."""
+PRIORS = ("normal", "uniform")
 
 
-class GAN(LatentSampler):
-    """A generator x = G(z), z ~ N(0, I), trained against a critic that tells its examples from real ones.
+class GAN(LatentSampler, Judge):
+    """A generator x = G(z), z ~ p(z), trained against a critic that tells its examples from real ones.
 
-    The game is given by `loss`, one function of what the critic says of both (see
-    `triptych.objectives.adversarial`). It defines no density. Reference: Goodfellow et al. 2014,
-    *Generative Adversarial Nets*, Algorithm 1.
+    The game is put together from parts that go with each other: a loss, one function of what the critic says of both
+    (`triptych.objectives.adversarial`); penalties on the critic (`triptych.objectives.penalties`); networks and how
+    they see labels; and tricks (`triptych.models.adversarial.tricks`). It defines no density. Reference: Goodfellow et
+    al. 2014, *Generative Adversarial Nets*, Algorithm 1.
 
     Args:
         event: what one example is.
         latent: dimensions of the code z.
-        loss: "non-saturating", "minimax", "least-squares", "hinge", or a function of real and fake logits.
+        prior: of the code: "normal", N(0, I), or "uniform", on [-1, 1].
+        loss: "non-saturating", "minimax", "least-squares", "wasserstein", "hinge", …, with options behind a colon
+            ("least-squares:fake_label=-1"), or a function of real and fake logits.
+        penalty: on the critic: "none", or names joined by "+", such as "gradient:weight=10"; or a function.
         critic_steps: critic's turns for each turn of the generator.
         generator: "auto", "mlp", "conv", or a module from codes to scaled examples, before the final tanh.
         critic: "auto", "mlp", "conv", or a module from scaled examples to `(B, 1)`.
+        generator_norm: normalisation of the generator's layers.
+        critic_norm: normalisation of the critic's layers.
+        generator_labels: how the generator sees labels.
+        critic_labels: how the critic sees labels.
         hidden: units of an MLP's hidden layers.
+        layers: hidden layers of an MLP.
         channels: channels next to the image in a convolutional network.
         classes: number of labels to condition on; 0 for none.
+        tricks: "none", or names joined by "+", such as "feature-matching+instance-noise:std=0.1".
+        shared_fakes: in its turn the generator is judged on the critic's last fakes, not on new ones.
+        weight_clip: keep each of the critic's weights within ± this; 0 for no bound.
+        critic_rate: the critic's learning rate by the generator's.
+        beta1: Adam's decay of the gradient's mean, for both players.
+        beta2: Adam's decay of its square.
 
     Raises:
-        ConfigurationError: for latent < 1, critic_steps < 1, or an unknown network or loss.
+        ConfigurationError: for latent < 1, critic_steps < 1, or an unknown part or option.
 
     Example:
         >>> import triptych as tp
@@ -55,57 +76,168 @@ class GAN(LatentSampler):
         self,
         event: Event,
         latent: int = 64,
+        prior: str = "normal",
         loss: str | Loss = "non-saturating",
+        penalty: str | Penalty = "none",
         critic_steps: int = 1,
         generator: str | nn.Module = "auto",
         critic: str | nn.Module = "auto",
+        generator_norm: str = "auto",
+        critic_norm: str = "auto",
+        generator_labels: str = "concatenation",
+        critic_labels: str = "concatenation",
         hidden: int = 400,
+        layers: int = 2,
         channels: int = 64,
         classes: int = 0,
+        tricks: str | Sequence[Trick] = "none",
+        shared_fakes: bool = False,
+        weight_clip: float = 0.0,
+        critic_rate: float = 1.0,
+        beta1: float = 0.5,
+        beta2: float = 0.999,
     ) -> None:
         super().__init__(event, classes)
         if latent < 1 or critic_steps < 1:
             raise ConfigurationError(f"latent={latent}, critic_steps={critic_steps}: expected at least 1 of each")
-        self.latent = latent
+        if prior not in PRIORS:
+            raise ConfigurationError(f"no prior {prior!r}; {did_you_mean(prior, PRIORS)}")
+        self.latent, self.prior = latent, prior
         self.game = Game(loss)
-        self.critic_steps = critic_steps
-        sizes = Sizes(hidden, channels, classes, layers=2)
-        self.generator = resolve_decoder(generator, event, latent, event.shape[0], sizes)
-        self.critic = resolve_encoder(critic, event, 1, sizes._replace(activation="leaky-relu"), spectral=True)
+        self.penalties = resolve_penalties(penalty)
+        self.critic_steps, self.shared_fakes, self.weight_clip = critic_steps, shared_fakes, weight_clip
+        self.critic_rate = critic_rate
+        self.adam = partial(torch.optim.Adam, lr=LR, betas=(beta1, beta2))
+        self.tricks = nn.ModuleList(resolve_tricks(tricks))
+        sizes = Sizes(hidden, channels, classes, layers=layers)
+        self.generator = resolve_generator(generator, event, latent, sizes, generator_norm, generator_labels)
+        further = [trick.layer for trick in self._tricks]
+        self.critic = resolve_critic(critic, event, sizes, critic_norm, critic_labels, further)
+        self.held: Tensor | None = None
+        for trick in self._tricks:
+            trick.begin(Setting(event, {"critic": self.critic, "generator": self.generator}))
+
+    @property
+    def _tricks(self) -> list[Trick]:
+        return [trick for trick in self.tricks if isinstance(trick, Trick)]
 
     @property
     def players(self) -> tuple[Player, ...]:
         """Two players: the critic, `critic_steps` turns a round, and the generator."""
+        critic = Player(
+            "critic",
+            [self.critic],
+            self.critic_objective,
+            turns=self.critic_steps,
+            optimizer=self.adam,
+            rate=self.critic_rate,
+            after=self._critic_moved,
+        )
         return (
-            Player("critic", [self.critic], self.critic_objective, turns=self.critic_steps, optimizer=ADAM),
-            Player("generator", [self.generator], self.generator_objective, optimizer=ADAM),
+            critic,
+            Player(
+                "generator",
+                [self.generator],
+                self.generator_objective,
+                optimizer=self.adam,
+                after=partial(self._moved, "generator"),
+            ),
         )
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the critic minimises, on fresh fakes that carry no graph."""
-        with torch.no_grad():
-            fake = self.generate(self.draw_codes(len(batch.x), noise), batch.label)
-        judge = partial(self.judge, label=batch.label)
-        return {"adversarial": self.game.critic(judge, self.event.scaled(batch.x), fake)}
+        """Return what the critic minimises, on fakes that carry no graph."""
+        codes = self.draw_codes(len(batch.x), noise)
+        fake = self._made(codes, batch.label)
+        for trick in self._tricks:
+            fake = trick.fakes(fake, batch, noise)
+        real, fake = self.shown(self.event.scaled(batch.x), batch, noise), self.shown(fake, batch, noise)
+        of_real, of_fake = self.opinion(real, batch.label), self.opinion(fake, batch.label)
+        turn = Turn(batch, noise, codes, real, fake, of_real, of_fake)
+        terms = {"adversarial": self.game.loss(of_real.logit, of_fake.logit).critic}
+        judge = partial(self.judged, label=batch.label)
+        terms |= {name: penalty(judge, real, fake, noise) for name, penalty in self.penalties}
+        terms |= self.critic_terms(turn)
+        for trick in self._tricks:
+            terms = trick.critic_terms(terms, turn)
+        return terms
 
     def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the generator minimises."""
-        fake = self.generate(self.draw_codes(len(batch.x), noise), batch.label)
-        judge = partial(self.judge, label=batch.label)
-        return {"adversarial": self.game.generator(judge, self.event.scaled(batch.x), fake)}
+        codes, fake = self._remade(batch, noise)
+        fake = self.shown(fake, batch, noise)
+        of_fake = self.opinion(fake, batch.label)
+        real = self.shown(self.event.scaled(batch.x), batch, noise)
+        of_real = None
+        if self.game.generator_sees_real or any(trick.sees_features for trick in self._tricks):
+            with torch.no_grad():
+                of_real = self.opinion(real, batch.label)
+        turn = Turn(batch, noise, codes, real, fake, of_real, of_fake)
+        said_of_real = torch.zeros_like(of_fake.logit) if of_real is None else of_real.logit
+        terms = {"adversarial": self.game.loss(said_of_real, of_fake.logit).generator}
+        terms |= self.generator_terms(turn)
+        for trick in self._tricks:
+            terms = trick.generator_terms(terms, turn)
+        return terms
+
+    def critic_terms(self, turn: Turn) -> Terms:
+        """Return what else the critic minimises: nothing, unless a subclass says so."""
+        return {}
+
+    def generator_terms(self, turn: Turn) -> Terms:
+        """Return what else the generator minimises: nothing, unless a subclass says so."""
+        return {}
+
+    def _made(self, codes: Tensor, label: Tensor | None) -> Tensor:
+        """Return fakes without a graph; if they are to be judged again, hold them with theirs."""
+        if not self.shared_fakes:
+            with torch.no_grad():
+                return self.generate(codes, label)
+        raise NotImplementedError
+
+    def _remade(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Return codes and fakes with a graph."""
+        codes = self.draw_codes(len(batch.x), noise)
+        return codes, self.generate(codes, batch.label)
+
+    def _moved(self, player: str) -> None:
+        """Let the tricks take note of a player's move."""
+        for trick in self._tricks:
+            trick.after(player)
+
+    @torch.no_grad()
+    def _critic_moved(self) -> None:
+        """Clip the critic's weights, if they are to be."""
+        if self.weight_clip:
+            for parameter in self.critic.parameters():
+                parameter.clamp_(-self.weight_clip, self.weight_clip)
+        self._moved("critic")
 
     def draw_codes(self, n: int, noise: Noise) -> Tensor:
-        """Draw z ~ N(0, I), `(n, latent)`."""
-        return noise.normal((n, self.latent))
+        """Draw z from the prior, `(n, latent)`."""
+        return noise.normal((n, self.latent)) if self.prior == "normal" else 2 * noise.uniform((n, self.latent)) - 1
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return scaled examples: in [-1, 1] for images, unbounded for vectors."""
         made = conditioned(self.generator, z, label).float()
         return torch.tanh(made) if self.event.is_image else made
 
-    def judge(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Return the critic's output for scaled examples, `(B,)`; higher means more real."""
-        return judged(conditioned(self.critic, x, label), len(x))
+    def shown(self, x: Tensor, batch: Batch, noise: Noise) -> Tensor:
+        """Return scaled examples, real or made, as the critic is shown them."""
+        for trick in self._tricks:
+            x = trick.show(x, batch, noise)
+        return x
+
+    def opinion(self, x: Tensor, label: Tensor | None) -> Opinion:
+        """Return what the critic says of scaled examples."""
+        return opinion(self.critic, x, label)
+
+    def judged(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the critic's logits for scaled examples, `(B,)`; higher means more real."""
+        return self.opinion(x, label).logit
+
+    def verdicts(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the same for examples in the data's own units."""
+        return self.judged(self.event.scaled(x), label)
 
     def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes, and make their examples."""

@@ -19,7 +19,8 @@ from triptych.models.completion import Completer, Filled
 from triptych.models.questions import Encoder
 from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.adversarial import Game, Loss, judged
+from triptych.objectives.adversarial import Loss
+from triptych.objectives.game import Game, judged
 
 
 class ContextAutoencoder(Completer, Encoder):

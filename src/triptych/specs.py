@@ -1,0 +1,80 @@
+"""Parts that are named with their options: `gradient:weight=10,target=1`, or several joined by `+`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from triptych.errors import ConfigurationError, did_you_mean
+
+_WORDS = {"true": True, "false": False}
+
+
+def chosen(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the function or class that a spec names, with the options that it gives.
+
+    The options are the keyword-only parameters of the function or class; their annotations say what is read.
+
+    Args:
+        kind: how errors call such parts, such as "loss".
+        spec: `NAME` or `NAME:OPTION=VALUE,OPTION=VALUE`.
+        known: all such parts by name.
+
+    Raises:
+        ConfigurationError: for an unknown name or option, or a value of another type.
+
+    Example:
+        >>> def powers(x, *, exponent: float = 2.0):
+        ...     return x**exponent
+        >>> chosen("function", "powers:exponent=3", {"powers": powers})(2)
+        8.0
+        >>> chosen("function", "power", {"powers": powers})
+        Traceback (most recent call last):
+        triptych.errors.ConfigurationError: no function 'power'; did you mean 'powers'?
+    """
+    name, _, given = spec.partition(":")
+    if name not in known:
+        raise ConfigurationError(f"no {kind} {name!r}; {did_you_mean(name, known)}")
+    options = dict(_option(kind, name, entry, known[name]) for entry in given.split(",") if entry)
+    return partial(known[name], **options) if options else known[name]
+
+
+def several(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> list[Callable[..., Any]]:
+    """Return what each part of a spec joined by `+` names; "none" names nothing.
+
+    Raises:
+        ConfigurationError: as `chosen` does, and for a part that is named twice.
+
+    Example:
+        >>> several("function", "none", {}), len(several("function", "abs+max", {"abs": abs, "max": max}))
+        ([], 2)
+    """
+    if spec == "none":
+        return []
+    parts = re.split(r"\+(?=[a-z])", spec)
+    names = [part.partition(":")[0] for part in parts]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigurationError(f"the {kind} {min(twice)!r} was given twice: expected it once")
+    return [chosen(kind, part, known) for part in parts]
+
+
+def _option(kind: str, name: str, entry: str, part: Callable[..., Any]) -> tuple[str, Any]:
+    """Return an option's name and its value, read as the part's signature says."""
+    key, _, text = entry.partition("=")
+    key = key.strip().replace("-", "_")
+    parameters = inspect.signature(part).parameters
+    options = [p for p in parameters if parameters[p].kind is inspect.Parameter.KEYWORD_ONLY]
+    if key not in options:
+        takes = did_you_mean(key, options) if options else "it has none"
+        raise ConfigurationError(f"the {kind} {name!r} has no option {key!r}; {takes}")
+    own = part.__init__ if isinstance(part, type) else part  # type: ignore[misc]
+    read = typing.get_type_hints(own).get(key, str)
+    try:
+        return key, _WORDS[text] if read is bool else read(text)
+    except (KeyError, ValueError):
+        expected = "true or false" if read is bool else f"a {read.__name__}"
+        raise ConfigurationError(f"the {kind} {name!r} was given {entry!r}: expected {key} to be {expected}") from None
