@@ -81,7 +81,7 @@ def test_every_command_of_the_guide_works(followed):
 
 @pytest.mark.parametrize(
     "checked",
-    [["mypy"], ["ruff", "check", "--select", "E,F,W,I,B,UP,D,SIM", "--ignore", "D107", "--line-length", "120"]],
+    [["mypy"], ["ruff", "check", "--config", str(ROOT / "pyproject.toml")]],
 )
 def test_what_the_guide_adds_passes_the_checks(followed, checked):
     root, environment, _ = followed

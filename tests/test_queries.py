@@ -17,7 +17,9 @@ EVENT = tp.Event((1, 8, 8), 17)
 
 def test_a_question_that_is_not_answered_names_those_that_are():
     gan = tp.GAN(EVENT, hidden=8)
-    with pytest.raises(UnsupportedQuery, match="it answers sample, sample_codes, decode; for a likelihood train"):
+    with pytest.raises(
+        UnsupportedQuery, match="it answers sample, sample_codes, decode, judge; for a likelihood train"
+    ):
         gan.log_prob(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
     assert not hasattr(gan, "encode") and hasattr(gan, "sample")
     with pytest.raises(AttributeError, match="no attribute 'smaple'"):

@@ -34,7 +34,7 @@ def chosen(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> Cal
         8.0
         >>> chosen("function", "power", {"powers": powers})
         Traceback (most recent call last):
-        triptych.errors.ConfigurationError: no function 'power'; did you mean 'powers'?
+        triptych.errors.ConfigurationError: no function 'power'; did you mean powers?
     """
     name, _, given = spec.partition(":")
     if name not in known:

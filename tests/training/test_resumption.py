@@ -155,9 +155,9 @@ def test_labels_reach_generator_and_critic_alike(examples):
             seen.append(("made for", label))
             return super().generate(z, label)
 
-        def judge(self, x, label):
+        def opinion(self, x, label):
             seen.append(("judged as", label))
-            return super().judge(x, label)
+            return super().opinion(x, label)
 
     tp.fit(Watched(examples.event, hidden=8, classes=3), examples, steps=2, batch_size=16, progress=False)
     rounds = [seen[:5], seen[5:]]
