@@ -15,7 +15,7 @@ from triptych.models.adversarial.tricks import Setting, Trick, Turn, resolve_tri
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Judge, LatentSampler
 from triptych.networks import Sizes, conditioned
-from triptych.networks.critics import resolve_critic, resolve_generator
+from triptych.networks.critics import Layer, resolve_critic, resolve_generator
 from triptych.noise import Noise
 from triptych.objectives.adversarial import Loss
 from triptych.objectives.game import Game, Opinion, opinion
@@ -58,6 +58,7 @@ class GAN(LatentSampler, Judge):
         critic_rate: the critic's learning rate by the generator's.
         beta1: Adam's decay of the gradient's mean, for both players.
         beta2: Adam's decay of its square.
+        rate: the generator's learning rate, where training is given none.
 
     Raises:
         ConfigurationError: for latent < 1, critic_steps < 1, or an unknown part or option.
@@ -96,6 +97,7 @@ class GAN(LatentSampler, Judge):
         critic_rate: float = 1.0,
         beta1: float = 0.5,
         beta2: float = 0.999,
+        rate: float = LR,
     ) -> None:
         super().__init__(event, classes)
         if latent < 1 or critic_steps < 1:
@@ -107,15 +109,25 @@ class GAN(LatentSampler, Judge):
         self.penalties = resolve_penalties(penalty)
         self.critic_steps, self.shared_fakes, self.weight_clip = critic_steps, shared_fakes, weight_clip
         self.critic_rate = critic_rate
-        self.adam = partial(torch.optim.Adam, lr=LR, betas=(beta1, beta2))
+        self.adam = partial(torch.optim.Adam, lr=rate, betas=(beta1, beta2))
         self.tricks = nn.ModuleList(resolve_tricks(tricks))
         sizes = Sizes(hidden, channels, classes, layers=layers)
-        self.generator = resolve_generator(generator, event, latent, sizes, generator_norm, generator_labels)
+        self.generator = self.make_generator(generator, sizes, generator_norm, generator_labels)
         further = [trick.layer for trick in self._tricks]
-        self.critic = resolve_critic(critic, event, sizes, critic_norm, critic_labels, further)
+        self.critic = self.make_critic(critic, sizes, critic_norm, critic_labels, further)
         self.held: Tensor | None = None
         for trick in self._tricks:
             trick.begin(Setting(event, {"critic": self.critic, "generator": self.generator}))
+
+    def make_generator(self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str) -> nn.Module:
+        """Return the generator that the constructor's arguments describe."""
+        return resolve_generator(name, self.event, self.latent, sizes, norm, labels)
+
+    def make_critic(
+        self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
+    ) -> nn.Module:
+        """Return the critic that the constructor's arguments describe, with the layers of tricks behind its trunk."""
+        return resolve_critic(name, self.event, sizes, norm, labels, further)
 
     @property
     def _tricks(self) -> list[Trick]:
@@ -146,7 +158,7 @@ class GAN(LatentSampler, Judge):
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on fakes that carry no graph."""
-        codes = self.draw_codes(len(batch.x), noise)
+        codes = self.codes_for(batch, noise)
         fake = self._made(codes, batch.label)
         for trick in self._tricks:
             fake = trick.fakes(fake, batch, noise)
@@ -196,7 +208,7 @@ class GAN(LatentSampler, Judge):
 
     def _remade(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return codes and fakes with a graph."""
-        codes = self.draw_codes(len(batch.x), noise)
+        codes = self.codes_for(batch, noise)
         return codes, self.generate(codes, batch.label)
 
     def _moved(self, player: str) -> None:
@@ -211,6 +223,10 @@ class GAN(LatentSampler, Judge):
             for parameter in self.critic.parameters():
                 parameter.clamp_(-self.weight_clip, self.weight_clip)
         self._moved("critic")
+
+    def codes_for(self, batch: Batch, noise: Noise) -> Tensor:
+        """Draw the codes of a minibatch's fakes, `(B, latent)`."""
+        return self.draw_codes(len(batch.x), noise)
 
     def draw_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw z from the prior, `(n, latent)`."""
