@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,29 @@ from triptych.objectives.penalties import Penalty, resolve_penalties
 LR = 2e-4
 """The learning rate of both players, as in Radford et al. 2016, §4."""
 PRIORS = ("normal", "uniform")
+
+
+class Held(NamedTuple):
+    """What a critic's turn leaves to the generator's turn of the same round."""
+
+    number: int
+    """Of the minibatch."""
+    codes: Tensor
+    made: Tensor
+    """With a graph to the generator."""
+
+
+@contextmanager
+def followed(module: nn.Module) -> Iterator[None]:
+    """Let a module's results carry a graph to its parameters, though they are frozen: it is not its turn."""
+    frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 class GAN(LatentSampler, Judge):
@@ -115,7 +140,7 @@ class GAN(LatentSampler, Judge):
         self.generator = self.make_generator(generator, sizes, generator_norm, generator_labels)
         further = [trick.layer for trick in self._tricks]
         self.critic = self.make_critic(critic, sizes, critic_norm, critic_labels, further)
-        self.held: Tensor | None = None
+        self.held: Held | None = None
         for trick in self._tricks:
             trick.begin(Setting(event, {"critic": self.critic, "generator": self.generator}))
 
@@ -159,12 +184,13 @@ class GAN(LatentSampler, Judge):
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on fakes that carry no graph."""
         codes = self.codes_for(batch, noise)
-        fake = self._made(codes, batch.label)
+        made = fake = self._made(codes, batch)
         for trick in self._tricks:
             fake = trick.fakes(fake, batch, noise)
+        known = codes if fake is made else None
         real, fake = self.shown(self.event.scaled(batch.x), batch, noise), self.shown(fake, batch, noise)
         of_real, of_fake = self.opinion(real, batch.label), self.opinion(fake, batch.label)
-        turn = Turn(batch, noise, codes, real, fake, of_real, of_fake)
+        turn = Turn(batch, noise, known, real, fake, of_real, of_fake, made)
         terms = {"adversarial": self.game.loss(of_real.logit, of_fake.logit).critic}
         judge = partial(self.judged, label=batch.label)
         terms |= {name: penalty(judge, real, fake, noise) for name, penalty in self.penalties}
@@ -174,17 +200,17 @@ class GAN(LatentSampler, Judge):
         return terms
 
     def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the generator minimises."""
-        codes, fake = self._remade(batch, noise)
-        fake = self.shown(fake, batch, noise)
+        """Return what the generator minimises. Real examples are judged only if something looks at what is said."""
+        codes, made = self._remade(batch, noise)
+        fake = self.shown(made, batch, noise)
         of_fake = self.opinion(fake, batch.label)
-        real = self.shown(self.event.scaled(batch.x), batch, noise)
-        of_real = None
+        real, of_real, said_of_real = None, None, torch.zeros_like(of_fake.logit)
         if self.game.generator_sees_real or any(trick.sees_features for trick in self._tricks):
             with torch.no_grad():
+                real = self.shown(self.event.scaled(batch.x), batch, noise)
                 of_real = self.opinion(real, batch.label)
-        turn = Turn(batch, noise, codes, real, fake, of_real, of_fake)
-        said_of_real = torch.zeros_like(of_fake.logit) if of_real is None else of_real.logit
+            said_of_real = of_real.logit
+        turn = Turn(batch, noise, codes, real, fake, of_real, of_fake, made)
         terms = {"adversarial": self.game.loss(said_of_real, of_fake.logit).generator}
         terms |= self.generator_terms(turn)
         for trick in self._tricks:
@@ -199,17 +225,37 @@ class GAN(LatentSampler, Judge):
         """Return what else the generator minimises: nothing, unless a subclass says so."""
         return {}
 
-    def _made(self, codes: Tensor, label: Tensor | None) -> Tensor:
-        """Return fakes without a graph; if they are to be judged again, hold them with theirs."""
-        if not self.shared_fakes:
+    def _made(self, codes: Tensor, batch: Batch) -> Tensor:
+        """Return a critic's turn's fakes, without a graph; hold them with theirs if they are to be judged again.
+
+        Those of the last turn of a round are: minibatches are numbered, `critic_steps` a round. Outside of training
+        they have no number, and nothing is held.
+        """
+        last = batch.number is not None and (batch.number + 1) % self.critic_steps == 0
+        if not (self.shared_fakes and last):
             with torch.no_grad():
-                return self.generate(codes, label)
-        raise NotImplementedError
+                return self.generate(codes, batch.label)
+        with followed(self.generator):
+            made = self.generate(self._leaf(codes), batch.label)
+        assert batch.number is not None
+        self.held = Held(batch.number, codes, made)
+        return made.detach()
 
     def _remade(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Return codes and fakes with a graph."""
-        codes = self.codes_for(batch, noise)
+        """Return codes and fakes with a graph: those that the critic has just judged, or new ones."""
+        held, self.held = self.held, None
+        if held is not None and held.number == batch.number:
+            return held.codes, held.made
+        codes = self._leaf(self.codes_for(batch, noise))
         return codes, self.generate(codes, batch.label)
+
+    def _leaf(self, codes: Tensor) -> Tensor:
+        """Let fakes carry a graph to their codes, too, if a trick differentiates by them."""
+        return codes.requires_grad_() if any(trick.sees_codes for trick in self._tricks) else codes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied or pickled: not what is held within a round."""
+        return {**self.__dict__, "held": None}
 
     def _moved(self, player: str) -> None:
         """Let the tricks take note of a player's move."""

@@ -40,19 +40,21 @@ class Turn:
         batch: the minibatch.
         noise: a stream of randomness.
         codes: of the made examples, `(B, latent)`; None of a critic's turn on examples that were made before.
-        real: scaled real examples as the critic was shown them.
+        real: scaled real examples as the critic was shown them; None if it was not shown any.
         fake: scaled made examples as the critic was shown them.
         of_real: what the critic said of real examples; None if it was not asked.
         of_fake: what the critic said of made examples.
+        made: scaled examples as the generator made them in this turn; in its own turn with a graph.
     """
 
     batch: Batch
     noise: Noise
     codes: Tensor | None
-    real: Tensor
+    real: Tensor | None
     fake: Tensor
     of_real: Opinion | None
     of_fake: Opinion
+    made: Tensor
 
 
 class Trick(nn.Module):
@@ -64,11 +66,18 @@ class Trick(nn.Module):
 
     sees_features: ClassVar[bool] = False
     """Whether it looks at the critic's features, of real examples, too, in the generator's turn."""
+    sees_codes: ClassVar[bool] = False
+    """Whether it differentiates made examples by their codes, in the generator's turn."""
+    mixes_examples: ClassVar[bool] = False
+    """Whether its layer lets the critic's opinion of an example depend on the rest of the minibatch."""
+    called: ClassVar[str]
+    """Its name in `TRICKS`."""
 
     def __init_subclass__(cls, name: str, **rest: object) -> None:
         """Enter the trick in `TRICKS`."""
         super().__init_subclass__(**rest)
         TRICKS[name] = cls
+        cls.called = name
 
     def layer(self, width: int) -> nn.Module | None:
         """Return a layer behind the critic's trunk, `(B, width) -> (B, layer.width)`; None for none."""
@@ -82,7 +91,7 @@ class Trick(nn.Module):
         return x
 
     def fakes(self, fake: Tensor, batch: Batch, noise: Noise) -> Tensor:
-        """Return the made examples of a critic's turn."""
+        """Return the made examples of a critic's turn, each of the label that it has in the batch."""
         return fake
 
     def critic_terms(self, terms: Terms, turn: Turn) -> Terms:
