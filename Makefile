@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-autoregressive bench-variational clean
+.PHONY: demo test check bench bench-autoregressive bench-variational bench-adversarial bench-modes clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -36,6 +36,13 @@ bench-autoregressive: .venv/installed-dev
 # PEER is the Python of an environment with pythae and the same version of torch.
 bench-variational: .venv/installed-dev
 	$(BIN)/python benchmarks/variational.py --peer $(PEER) --docs docs/variational.md
+
+# PEER is the Python of an environment with torchgan and the same version of torch.
+bench-adversarial: .venv/installed-dev
+	$(BIN)/python benchmarks/adversarial.py --peer $(PEER) --docs docs/adversarial.md
+
+bench-modes: .venv/installed-dev
+	$(BIN)/python benchmarks/modes.py --docs docs/adversarial.md
 
 clean:
 	rm -rf .venv build dist src/*.egg-info

@@ -107,7 +107,7 @@ def dcgan_parts() -> tuple[nn.Sequential, nn.Sequential]:
         nn.Conv2d(3, 64, 4, 2, 1), nn.LeakyReLU(0.2),
         nn.Conv2d(64, 128, 4, 2, 1, bias=False), nn.BatchNorm2d(128), nn.LeakyReLU(0.2),
         nn.Conv2d(128, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256), nn.LeakyReLU(0.2),
-        nn.Conv2d(256, 1, 4), nn.Flatten(),
+        nn.Conv2d(256, 1, 4, bias=False), nn.Flatten(),
     )  # fmt: skip
     return generator, critic
 
