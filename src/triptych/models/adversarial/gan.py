@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
+from triptych.models.adversarial.compatibility import check_each, check_held, check_numbers, check_tricks
 from triptych.models.adversarial.tricks import Setting, Trick, Turn, resolve_tricks
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Judge, LatentSampler
@@ -129,6 +130,7 @@ class GAN(LatentSampler, Judge):
             raise ConfigurationError(f"latent={latent}, critic_steps={critic_steps}: expected at least 1 of each")
         if prior not in PRIORS:
             raise ConfigurationError(f"no prior {prior!r}; {did_you_mean(prior, PRIORS)}")
+        check_numbers(critic_rate, weight_clip, rate, beta1, beta2)
         self.latent, self.prior = latent, prior
         self.game = Game(loss)
         self.penalties = resolve_penalties(penalty)
@@ -140,6 +142,10 @@ class GAN(LatentSampler, Judge):
         self.generator = self.make_generator(generator, sizes, generator_norm, generator_labels)
         further = [trick.layer for trick in self._tricks]
         self.critic = self.make_critic(critic, sizes, critic_norm, critic_labels, further)
+        own = isinstance(critic, nn.Module)
+        check_tricks(self.critic, self._tricks, own)
+        check_held(self.critic, self.game.loss, bool(self.penalties), weight_clip, own)
+        check_each(self.critic, self._tricks, [] if callable(penalty) or penalty == "none" else penalty.split("+"))
         self.held: Held | None = None
         for trick in self._tricks:
             trick.begin(Setting(event, {"critic": self.critic, "generator": self.generator}))
