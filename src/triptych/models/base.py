@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.data.batches import Batch
+from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
 from triptych.event import Event
 from triptych.noise import Noise
@@ -36,6 +37,7 @@ class Player:
         optimizer: from parameters to their optimiser, with the learning rate that the model recommends.
         rate: factor on its learning rate, whoever chose that: players may learn at different speeds.
         after: what is done after each of its steps, such as clipping its weights.
+        figures: from the means of its terms over a logging window, by name, to what is logged besides them.
         rounds: the first round that it plays in, and the first that it no longer plays in (None for no end). Two
             players may own one parameter if they never play in the same round.
     """
@@ -48,6 +50,7 @@ class Player:
     rounds: tuple[int, int | None] = (0, None)
     rate: float = 1.0
     after: Callable[[], None] | None = None
+    figures: Callable[[Mapping[str, float]], dict[str, float]] | None = None
 
     def plays(self, step: int) -> bool:
         """Return whether it has a turn in the round after `step` finished ones."""
@@ -142,6 +145,9 @@ class Model(nn.Module, ABC):
     def learns_labels(self) -> bool:
         """Whether it is trained on labelled examples."""
         return self.conditional
+
+    def check_training(self, train: Examples) -> None:
+        """Raise `DataError` for examples of the model's event that it cannot learn from; most learn from any."""
 
     @property
     def any_label(self) -> Tensor | None:

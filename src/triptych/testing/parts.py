@@ -16,6 +16,8 @@ from triptych.noise import Noise
 
 N = 64
 """How many examples the laws are tried on."""
+IDENTITIES = 8
+"""Labels of examples for a model that learns from them and takes none."""
 
 
 def examples_of(event: Event, n: int = N, classes: int = 0, seed: int = 0) -> Examples:
@@ -51,7 +53,7 @@ def sibling(model: Model, event: Event) -> Model | None:
 
 def batch_of(model: Model, n: int = N) -> Batch:
     """Return a minibatch of made-up examples of a model's event, with labels if it takes any."""
-    examples = examples_of(model.event, n, model.classes)
+    examples = examples_of(model.event, n, model.classes or (IDENTITIES if model.learns_labels else 0))
     return Batch(examples.data, examples.labels)
 
 

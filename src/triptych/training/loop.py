@@ -243,6 +243,9 @@ class Training:
             *means, norm = figures.tolist()
             for name, mean in zip(own[0][0], means, strict=True):
                 record[f"{seat.player.name}/{name}"] = mean
+            if seat.player.figures is not None:
+                told = seat.player.figures(dict(zip(own[0][0], means, strict=True)))
+                record |= {f"{seat.player.name}/{name}": value for name, value in told.items()}
             record[f"{seat.player.name}/gradient_norm"] = norm
             losses[seat.player.name] = sum(means)
         record |= self.validation

@@ -107,13 +107,19 @@ def usable_examples(model: Model, train: Examples) -> Examples:
             raise DataError(f"embedding={model.embedding} asks for a vector with each example, the data has {held}")
         return train
     if train.labels is None:
-        raise DataError(
-            f"classes={model.classes} was asked for, but the data has no labels of two classes or more: leave it out"
-        )
+        asked = f"classes={model.classes} was asked for" if model.classes else f"{name_of(model)} learns from labels"
+        instead = "leave it out" if model.classes else "give data with labels"
+        raise DataError(f"{asked}, but the data has no labels of two classes or more: {instead}")
     if train.labels.dim() > 1:
         takes = "embedding" in inspect.signature(type(model)).parameters
         instead = f"give embedding={train.labels.shape[1]} instead of classes" if takes else "leave classes out"
         raise DataError(f"the data is labelled by vectors: {instead}")
-    if int(train.labels.max()) >= model.classes:
+    if model.classes and int(train.labels.max()) >= model.classes:
         raise DataError(f"the data has a label {int(train.labels.max())}, the model classes={model.classes}")
+    if train.classes and model.classes > len(train.classes):
+        raise DataError(
+            f"the data has {len(train.classes)} classes, the model classes={model.classes}: "
+            f"give --classes {len(train.classes)}"
+        )
+    model.check_training(train)
     return train
