@@ -8,7 +8,7 @@ import torch
 import triptych as tp
 from tests.program import well
 from triptych.assessment import load_run
-from triptych.training.diagnosis import ACTIVE, INACTIVE, diagnosed, examined
+from triptych.training.diagnosis import ACTIVE, INACTIVE, Examiner, diagnosed
 from triptych.training.files import read_tensors
 
 FIT = {"batch_size": 32, "log_every": 10, "lr": 5e-3}
@@ -29,7 +29,7 @@ def test_a_collapsed_posterior_is_named_and_a_healthy_one_is_not(digits, tmp_pat
     assert len(run.notes) == 1 and run.notes[0].startswith("posterior collapse since round ")
     assert "0 of 4 units" in run.notes[0] and "--free-bits" in run.notes[0]
     assert float(model.encode(digits).var(0).max()) < 0.01  # it is true
-    assert capsys.readouterr().err.count("posterior collapse") == 1
+    assert capsys.readouterr().err.count("posterior collapse since") == 1
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if ACTIVE in line] == list(range(30, 301, 30))
     assert lines[-1][ACTIVE] == 0 and lines[-1][INACTIVE] == 4
@@ -75,11 +75,11 @@ def test_rounds_too_few_to_judge_by_are_not_judged():
 
 
 def test_only_codes_with_a_bound_are_examined(digits):
-    assert examined(tp.build("gan", digits.event, hidden=8), digits) == {}
+    assert Examiner(tp.build("autoencoder", digits.event, hidden=8), digits).figures() == {}
     model = tp.build("vae", digits.event, latent=4, hidden=8, classes=10).train()
-    figures = examined(model, digits)
+    figures = Examiner(model, digits).figures()
     assert figures[ACTIVE] + figures[INACTIVE] == 4 and model.training
-    assert examined(model, digits[:1])[INACTIVE] == 0, "one example says nothing of what varies"
+    assert Examiner(model, digits[:1]).figures()[INACTIVE] == 0, "one example says nothing of what varies"
 
 
 def test_examinations_disturb_nothing_and_resume_where_they_were(digits, tmp_path):

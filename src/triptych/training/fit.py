@@ -97,4 +97,4 @@ def fit(
     options = SimpleNamespace(**{k: v for k, v in locals().items() if k not in ("model", "train", "valid")})
     check_options(options)
     valid = valid if valid is None else usable_examples(model, valid)
-    return Training(model, usable_examples(model, train), valid, options).run()
+    return Training(model, usable_examples(model, train), valid, options, labelled=train).run()

@@ -114,12 +114,13 @@ class Progress:
             self.bar.stop()
 
     def update(self, record: Record, fraction: float, losses: dict[str, float], finding: str = "") -> None:
-        """Show a record, at `fraction` of the budget."""
+        """Show a record, at `fraction` of the budget, and what is wrong, if anything is."""
         if not self.shown:
             return
         left = record["seconds"] * (1 - fraction) / max(fraction, 1e-9)
         told = "  ".join(f"{player} {loss:.4g}" for player, loss in losses.items())
         text = f"step {int(record['step']):,}  {record['images_per_s']:,.0f} images/s  {told}  {_clock(left)} left"
+        text += f"  ! {finding}" if finding else ""
         if self.bar is not None:
             self.bar.update(self.task, completed=fraction, figures=text)
         elif fraction >= self.printed + 0.1 or fraction >= 1.0:

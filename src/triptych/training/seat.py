@@ -90,11 +90,9 @@ def give_turn(seats: Sequence[Seat], seat: Seat) -> None:
         parameter.requires_grad_(True)
 
 
-def non_finite(seat: Seat, means: dict[str, float], norm: float) -> str | None:
-    """Say which term or gradient is NaN or infinite, None if none is."""
+def non_finite(means: dict[str, float], norm: float) -> tuple[str, float] | None:
+    """Return which term, or the gradient, is NaN or infinite, and its value; None if none is."""
     for name, value in means.items():
         if not math.isfinite(value):
-            return f"{seat.player.name}'s term {name!r} became {value}"
-    if not math.isfinite(norm):
-        return f"{seat.player.name}'s gradient became {norm}"
-    return None
+            return f"term {name!r}", value
+    return None if math.isfinite(norm) else ("gradient", norm)

@@ -1,0 +1,277 @@
+"""The figures of an examination: a model in training beside a fixed batch of real examples, from fixed noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from triptych.data.examples import Examples
+from triptych.event import Event
+from triptych.models.adversarial.gan import GAN
+from triptych.models.base import Model
+from triptych.models.questions import Encoder, ImportanceWeighted, Judge, LatentSampler
+from triptych.noise import Noise
+from triptych.queries.activity import active_units
+from triptych.training.budget import Budget
+from triptych.training.diagnosis.figures import advantage, effective, energy, relative_nearest, variety
+from triptych.training.logging import Record
+
+EXAMPLES = 512
+"""Most training examples that codes are looked at of, spread evenly over the training split."""
+MADE = 256
+"""Made examples, and real ones beside them, that a game is examined on."""
+REFERENCE = 1024
+"""Most training examples that made ones are sorted by, and compared with for copies."""
+SIDE = 16
+"""Longest side, in pixels, of the images that distances are taken between: larger ones are averaged down."""
+SHARE, ROUNDS_BETWEEN = 40, 100
+"""A game is examined at each such part of the budget, but no sooner than so many rounds after the last time."""
+CLASSES, CLUSTERS = 32, 10
+"""Most labels that made examples are sorted by; and the clusters that take their place where there are none."""
+ACTIVE, INACTIVE = "codes/active_units", "codes/inactive_units"
+AUC, ACCURACY, SPREAD, SLOPE = "verdicts/auc", "verdicts/accuracy", "verdicts/spread", "verdicts/slope"
+ENERGY, VARIETY, KINDS, NOVELTY = "samples/energy", "samples/variety", "samples/kinds", "samples/novelty"
+MODES, MODES_OF, GOOD = "samples/modes", "samples/modes_of", "samples/good"
+KIND = "samples/kind/"
+"""Followed by a class: its share among made examples."""
+EXAMPLES_SEEN, LABELS_SEEN, LABELS = "data/examples", "data/labels_seen", "data/labels"
+PREFIXES = ("codes/", "verdicts/", "samples/", "data/", "finding/", "non-finite/")
+"""Of all figures in a record that are an examination's, and no loss terms."""
+
+
+class Kinds(NamedTuple):
+    """What made examples are sorted into.
+
+    Args:
+        reference: `(M, D)` points of real examples.
+        which: the kind of each, `(M,)`.
+        shares: of the kinds among them, `(K,)`.
+        centres: of the kinds if they are modes: compact, and far from each other; else None.
+        spread: standard deviation of a coordinate of a mode, `(K,)`.
+    """
+
+    reference: Tensor
+    which: Tensor
+    shares: Tensor
+    centres: Tensor | None
+    spread: Tensor
+
+    def of(self, points: Tensor) -> Tensor:
+        """Return the kind of the nearest real example of each point."""
+        return self.which[torch.cdist(points, self.reference).argmin(1)]
+
+
+def points_of(x: Tensor, event: Event) -> Tensor:
+    """Return examples in the data's own units as points `(N, D)` on a common scale; large images averaged down."""
+    scaled = event.scaled(x).cpu()
+    if event.is_image and max(event.shape[1:]) > SIDE:
+        factor = SIDE / max(event.shape[1:])
+        size = [max(1, round(side * factor)) for side in event.shape[1:]]
+        scaled = torch.nn.functional.adaptive_avg_pool2d(scaled, size)
+    return scaled.flatten(1)
+
+
+def spread_evenly(examples: Examples, count: int) -> Examples:
+    """Return at most `count` of the examples, evenly over their order."""
+    n = min(count, len(examples))
+    return examples[torch.arange(n) * len(examples) // n]
+
+
+class Examiner:
+    """Examines one model in training, always on the same real examples and from the same noise.
+
+    Args:
+        model: what is trained.
+        train: the training split, with labels if it has any: a model that does not see them can still be seen to
+            have lost a class.
+
+    Example:
+        >>> import triptych as tp
+        >>> train, _ = tp.data.load("ring", count=400)
+        >>> figures = Examiner(tp.GAN(train.event, latent=2, hidden=8), train).figures()
+        >>> int(figures["samples/modes_of"])
+        8
+    """
+
+    def __init__(self, model: Model, train: Examples) -> None:
+        self.model, self.train = model, train
+
+    def figures(self, averaged: Callable[[], AbstractContextManager[None]] | None = None) -> Record:
+        """Return figures of the model as it is that its losses do not tell; none for models without any.
+
+        Of models with codes and a bound: how many units of the code depend on the example; see `active_units`. Of a
+        game: what the critic says of real and of made examples, and how the made ones lie beside the real.
+
+        Args:
+            averaged: makes a context in which the model has the weights that it is sampled with, if not its own.
+        """
+        model = self.model
+        found: Record = {}
+        if isinstance(model, Judge) and isinstance(model, LatentSampler):
+            found |= self._verdicts(model, self._made(model))
+        with averaged() if averaged else torch.no_grad():
+            if isinstance(model, ImportanceWeighted) and isinstance(model, Encoder):
+                found |= self._codes(model)
+            if isinstance(model, Judge) and isinstance(model, LatentSampler):
+                found |= self._samples(points_of(self._made(model), model.event))
+        return found
+
+    def of_data(self) -> Record:
+        """Return figures of the data as the model sees them."""
+        found: Record = {EXAMPLES_SEEN: float(len(self.train))}
+        labels = self.train.labels
+        if self.model.classes and labels is not None and labels.dim() == 1:
+            found |= {LABELS_SEEN: float(len(labels.unique())), LABELS: float(self.model.classes)}
+        return found
+
+    @cached_property
+    def _reference(self) -> Examples:
+        return spread_evenly(self.train, REFERENCE)
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        """Which of the reference are the fixed batch of real examples."""
+        count = min(MADE, len(self._reference))
+        return torch.arange(count) * len(self._reference) // count
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        return kinds_of(points_of(self._reference.data, self.train.event), self._reference.labels)
+
+    @cached_property
+    def _own_novelty(self) -> float:
+        """Median relative distance of the real batch to other training examples; 0 where there are too few."""
+        reference = self._kinds.reference
+        if len(reference) < 3:
+            return 0.0
+        return float(relative_nearest(reference[self._rows], reference, self._rows).median())
+
+    def _labels(self, n: int) -> Tensor | None:
+        """Return the labels that made examples are asked for: those of the real ones beside them."""
+        labels = self._reference.labels
+        if not self.model.conditional or labels is None:
+            return None
+        return labels[self._rows[torch.arange(n) % len(self._rows)]]
+
+    def _made(self, model: LatentSampler) -> Tensor:
+        """Return what the model makes of the fixed codes, in the data's own units, not rounded: as its critic sees it."""
+        with model.asking():
+            labels = self._labels(MADE)
+            labels = None if labels is None else model.labels(labels, MADE)
+            return model.expected(model.draw_codes(MADE, Noise.of(0, model.device)), labels)
+
+    def _verdicts(self, model: Judge, made: Tensor) -> Record:
+        """Return what the critic says; on the weights that play."""
+        with model.asking():
+            real, label = self._reference.data[self._rows].to(model.device), self._labels(len(self._rows))
+            of_real = model.verdicts(real, None if label is None else model.labels(label, len(real)))
+            label = self._labels(MADE)
+            of_made = model.verdicts(made, None if label is None else model.labels(label, MADE))
+        found: Record = {
+            AUC: advantage(of_real.cpu(), of_made.cpu()),
+            ACCURACY: float(((of_real > 0).float().mean() + (of_made <= 0).float().mean()) / 2),
+            SPREAD: float(torch.cat([of_real, of_made]).float().std()),
+        }
+        if isinstance(model, GAN):
+            found[SLOPE] = slope(model, of_real, of_made)
+        return found
+
+    def _samples(self, made: Tensor) -> Record:
+        kinds = self._kinds
+        real = kinds.reference[self._rows]
+        which = kinds.of(made)
+        shares = torch.bincount(which, minlength=len(kinds.shares)).double() / len(made)
+        found: Record = {
+            ENERGY: energy(real, made),
+            VARIETY: variety(real, made),
+            KINDS: effective(shares) / effective(kinds.shares),
+        }
+        if self._own_novelty > 0:
+            found[NOVELTY] = float(relative_nearest(made, kinds.reference).median()) / self._own_novelty
+        if kinds.centres is not None:
+            found |= modes(made, which, kinds)
+        return found | {f"{KIND}{k}": float(share) for k, share in enumerate(shares)}
+
+    def _codes(self, model: Encoder) -> Record:
+        examples = spread_evenly(self.train, EXAMPLES)
+        codes = model.encode(examples)
+        active = int(active_units(codes).sum()) if len(examples) > 1 else codes.shape[1]
+        return {ACTIVE: active, INACTIVE: codes.shape[1] - active}
+
+
+def kinds_of(points: Tensor, labels: Tensor | None) -> Kinds:
+    """Return what made examples are sorted into: the classes of real ones, else ten clusters (k-means) of them."""
+    which = None
+    if labels is not None and labels.dim() == 1:
+        values, which = labels.unique(return_inverse=True)
+        which = which if 1 < len(values) <= CLASSES else None
+    if which is None:
+        which = _clusters(points)
+    counts = torch.bincount(which).double()
+    centres = torch.stack([points[which == k].mean(0) for k in range(len(counts))])
+    squares = (points - centres[which]).square().mean(1)
+    spread = torch.stack([squares[which == k].mean() for k in range(len(counts))]).sqrt()
+    compact = points.shape[1] <= 3 and len(counts) > 1 and bool(torch.pdist(centres).min() > 8 * spread.max())
+    return Kinds(points, which, counts / len(points), centres if compact else None, spread)
+
+
+def _clusters(points: Tensor) -> Tensor:
+    from sklearn.cluster import KMeans  # type: ignore[import-untyped]
+
+    count = min(CLUSTERS, len(points.unique(dim=0)))
+    fitted = KMeans(count, n_init=1, random_state=0).fit(points.numpy())
+    return torch.from_numpy(fitted.labels_).long()
+
+
+def modes(made: Tensor, which: Tensor, kinds: Kinds) -> Record:
+    """Return how many modes are covered, and the share of good samples: within 3 standard deviations of a mode.
+
+    A mode is covered if it has a tenth of the good samples that are due to it. Reference: Srivastava et al. 2017,
+    *VEEGAN*, §4.1.
+    """
+    assert kinds.centres is not None
+    good = (made - kinds.centres[which]).norm(dim=1) <= 3 * kinds.spread[which]
+    counts = torch.bincount(which[good], minlength=len(kinds.shares))
+    covered = (counts > 0) & (counts >= 0.1 * len(made) * kinds.shares)
+    return {MODES: float(covered.sum()), MODES_OF: float(len(counts)), GOOD: float(good.float().mean())}
+
+
+def slope(model: GAN, of_real: Tensor, of_made: Tensor) -> float:
+    """Return how much the generator's loss still asks for: the mean of |∂ loss / ∂ logit| over made examples.
+
+    Minimax has σ(logit), which vanishes where the critic wins; the non-saturating loss 1 - σ(logit).
+    """
+    n = min(len(of_real), len(of_made))
+    with torch.enable_grad():
+        logits = of_made[:n].detach().requires_grad_()
+        loss = model.game.loss(of_real[:n].detach(), logits).generator.sum()
+        (gradient,) = torch.autograd.grad(loss, logits)
+    return float(gradient.abs().mean())
+
+
+def examination_due(budget: Budget, record: Record, before: Sequence[Record], game: bool = False) -> bool:
+    """Return whether a model is to be examined: at each tenth of the budget; of a game at each fortieth.
+
+    A game's fortieths may be no shorter than 100 rounds, which keeps the cost at some per cent. It is a function of the
+    records alone, so that a resumed run is examined when an uninterrupted one would be.
+
+    Args:
+        budget: of the run.
+        record: the one that is about to be written.
+        before: all earlier ones.
+        game: whether the model plays against a critic.
+
+    >>> budget = Budget(steps=1000, seconds=None)
+    >>> [examination_due(budget, {"step": step, "seconds": 1.0}, []) for step in (50, 100)]
+    [False, True]
+    """
+    last = [r for r in before if ENERGY in r][-1:] if game else before[-1:]
+    if game and record["step"] - (last[0]["step"] if last else 0) < ROUNDS_BETWEEN:
+        return False
+    parts = [int((SHARE if game else 10) * budget.fraction(int(r["step"]), r["seconds"])) for r in (*last, record)]
+    return parts[-1] > (parts[0] if last else 0)

@@ -1,0 +1,95 @@
+"""A finding: what is wrong with a training, since when, and what to try. And what looks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from triptych.training.logging import Record
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a training.
+
+    Args:
+        name: of what happened.
+        seen: what was seen, in words.
+        threshold: from what on it is told.
+        since: round after which it was first seen, and ever since.
+        advice: what to try.
+
+    Example:
+        >>> print(Finding("posterior collapse", "0 of 8 units are active", "90 % are not", 300, "--free-bits 0.1"))
+        posterior collapse since round 300: 0 of 8 units are active (told if 90 % are not); try --free-bits 0.1
+    """
+
+    name: str
+    seen: str
+    threshold: str
+    since: int
+    advice: str
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        return f"{self.name} since round {self.since:,}: {self.seen} (told if {self.threshold}); try {self.advice}"
+
+
+Detect = Callable[[Sequence[Record]], "Finding | None"]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Looks for one thing that can go wrong.
+
+    Args:
+        name: of what it finds.
+        summary: what it looks at, in a sentence.
+        needs: the figures that it reads; it has looked if any record has one of them. A name that begins with "/"
+            stands for all that end with it.
+        detect: from the records of a run to what it finds at their end, if anything.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...]
+    detect: Detect
+
+    def looks(self, records: Sequence[Record]) -> bool:
+        """Return whether the records have what it reads."""
+        keys = {key for record in records for key in record}
+        return any(key.endswith(name) if name.startswith("/") else key == name for name in self.needs for key in keys)
+
+
+DETECTORS: dict[str, Detector] = {}
+"""All that is looked for, by name."""
+
+
+def detector(name: str, *needs: str) -> Callable[[Detect], Detect]:
+    """Register a function as what looks for `name` in the figures `needs`; its docstring says what it looks at."""
+
+    def register(function: Detect) -> Detect:
+        summary = (function.__doc__ or "").strip().splitlines()[0]
+        DETECTORS[name] = Detector(name, summary, needs, function)
+        return function
+
+    return register
+
+
+def diagnosed(records: Sequence[Record]) -> list[Finding]:
+    """Return what all detectors find in the records of a run.
+
+    >>> diagnosed([{"step": 500, "seconds": 1.0, "model/distortion": 90.0}])
+    []
+    """
+    return [found for one in DETECTORS.values() if (found := one.detect(records)) is not None]
+
+
+def still(records: Sequence[Record], holds: Callable[[Record], bool]) -> Sequence[Record]:
+    """Return the last records, as far back as something holds of all of them.
+
+    >>> [r["step"] for r in still([{"step": 1}, {"step": 2}, {"step": 3}], lambda r: r["step"] != 1)]
+    [2, 3]
+    """
+    first = next((i for i in range(len(records), 0, -1) if not holds(records[i - 1])), 0)
+    return records[first:]
