@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError
 from triptych.networks import conditioned
+from triptych.objectives import fgan  # noqa: F401  (its losses enter LOSSES)
 from triptych.objectives.adversarial import LOSSES, Loss, Play
 from triptych.specs import chosen
 
