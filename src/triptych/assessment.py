@@ -13,7 +13,7 @@ from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.measure import measure_subject
 from triptych.evaluation.metrics import Subject, Unanswered
-from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.protocol import KERNELS, Protocol
 from triptych.evaluation.speed import affordable_samples
 from triptych.evaluation.studies import Table, find_study
 from triptych.models.base import Model
@@ -75,6 +75,7 @@ class Assessment:
         test: held-out split.
         seed: of all that is drawn.
         importance: K of likelihood bounds.
+        kernels: samples that a Parzen estimate is made of.
         scored: how many test examples their likelihood is measured of; None for what `Protocol.prepare` chooses.
         progress: show how far long measurements are.
     """
@@ -87,6 +88,7 @@ class Assessment:
         *,
         seed: int,
         importance: int = IMPORTANCE_SAMPLES,
+        kernels: int = KERNELS,
         scored: int | None = None,
         progress: bool = False,
     ) -> None:
@@ -96,7 +98,14 @@ class Assessment:
         models = [one.model.to(device) for one in trained]
         samples = min(affordable_samples(models), len(test), len(train))
         self.protocol = Protocol.prepare(
-            train, test, data=name, seed=seed, samples=samples, importance=importance, scored=scored
+            train,
+            test,
+            data=name,
+            seed=seed,
+            samples=samples,
+            importance=importance,
+            kernels=kernels,
+            scored=scored,
         )
         self.subjects = {
             shown: Subject(model, self.protocol, one.seconds, one.rounds, progress)

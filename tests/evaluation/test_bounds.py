@@ -192,7 +192,7 @@ def test_evaluate_shows_the_bounds_of_models_that_have_them(tmp_path: Path) -> N
     table = well("evaluate", tmp_path / "vae", "--metrics", "bounds")
     assert "k = 100, bits/dim" in table and "active units of 2" in table and "Fréchet" not in table
     assert "GAN gives no bound" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds")
-    assert "there is: bounds" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds,")
+    assert "there is: agreement, bounds" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds,")
     assert "did you mean summary" in refused("evaluate", tmp_path / "gan", "--metrics", "sumary")
     one = well("evaluate", tmp_path / "vae", "--metrics", "bounds", "--test-count", 1)
     assert "ELBO" in one and "active units" not in one  # of one example nothing varies

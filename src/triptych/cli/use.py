@@ -56,7 +56,7 @@ def _evaluate(given: dict[str, Any]) -> None:
     from triptych.reports.studies import terminal_study
 
     by_default = given["metrics"] is None
-    asked = [SUMMARY, "bounds"] if by_default else [name.strip() for name in given["metrics"].split(",")]
+    asked = [SUMMARY, "bounds", "agreement"] if by_default else [name.strip() for name in given["metrics"].split(",")]
     assessed = _assessed(given, [name for name in asked if name != SUMMARY])
     found: dict[str, Any] = {}
     tables: list[Any] = []
@@ -103,6 +103,7 @@ def _assessed(given: dict[str, Any], studies: list[str]) -> Any:
         test,
         seed=given["seed"],
         importance=given["importance"],
+        kernels=given["kernels"],
         scored=given["test_count"],
         progress=not given["quiet"],
     )
@@ -172,6 +173,7 @@ def _compare(given: dict[str, Any]) -> None:
 def evaluate_verb() -> Callable[..., None]:
     """Return the command `evaluate`."""
     from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
+    from triptych.evaluation.protocol import KERNELS
     from triptych.evaluation.studies import STUDIES
 
     runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]
@@ -181,9 +183,12 @@ def evaluate_verb() -> Callable[..., None]:
     listed = ", ".join([SUMMARY, *STUDIES])
     metrics = Annotated[
         str | None,
-        typer.Option("--metrics", help=f"What to measure, with commas between: {listed}. Else {SUMMARY} and bounds."),
+        typer.Option(
+            "--metrics", help=f"What to measure, with commas between: {listed}. Else the first and what applies."
+        ),
     ]
     importance = Annotated[int, typer.Option("--importance", help="Codes of each example that bounds are made of.")]
+    kernels = Annotated[int, typer.Option("--kernels", help="Samples that a Parzen estimate is made of.")]
     count = Annotated[
         int | None, typer.Option("--test-count", help="Test examples to bound log p(x) of; else at most 2000.")
     ]
@@ -192,6 +197,7 @@ def evaluate_verb() -> Callable[..., None]:
         parameter("data", maybe_data, None),
         parameter("metrics", metrics, None),
         parameter("importance", importance, IMPORTANCE_SAMPLES),
+        parameter("kernels", kernels, KERNELS),
         parameter("test_count", count, None),
         parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
         *data_parameters(),

@@ -38,7 +38,7 @@ class LabelsNet(nn.Module):
 
     def __init__(self, event: Event, classes: int) -> None:
         super().__init__()
-        self.event = event
+        self.event, self.classes = event, classes
         seen = Event(tuple(shrunk(torch.empty(1, *event.shape)).shape[1:]), event.levels)
         kind = "conv" if event.is_image and min(seen.shape[1:]) >= 8 else "mlp"
         self.encoder = resolve_encoder(kind, seen, FEATURES, Sizes(hidden=256, channels=32, classes=0))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -18,6 +16,7 @@ from triptych.models.questions import ImportanceWeighted
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 from triptych.queries import bits_per_dim, likelihood_kind
+from triptych.queries.progress import watched
 
 IMPORTANCE_SAMPLES = 100
 """K of the importance-weighted bound, where log p(x) is not exact."""
@@ -104,7 +103,9 @@ def nested_bounds(
         raise ConfigurationError(f"importance={samples}: expected at least 1 code of each example")
     sizes, generator = nested_sizes(samples), Noise.of(seed, model.device).generator
     parts = []
-    for x in _watched(test, max(1, _CODES // samples), progress):
+    size = max(1, _CODES // samples)
+    for start in watched(range(0, len(test), size), "weighing codes", progress):
+        x = test[start : start + size]
         weights = model.weights(x, samples=samples, seed=generator)
         log_weights = weights.log_weights.double()
         bounds = [importance_bound(log_weights.view(len(x), -1, k).permute(2, 0, 1)).mean(1) for k in sizes]
@@ -112,21 +113,6 @@ def nested_bounds(
             (torch.stack(bounds, 1), -weights.log_likelihood.double().mean(1), -weights.log_ratio.double().mean(1))
         )
     return NestedBounds(sizes, *(torch.cat(side) for side in zip(*parts, strict=True)))
-
-
-def _watched(test: Examples, size: int, progress: bool) -> Iterator[Examples]:
-    """Yield examples in parts, and show how far they are."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not (progress and sys.stderr.isatty())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
-        task = bar.add_task("weighing codes", total=len(test))
-        for start in range(0, len(test), size):
-            part = test[start : start + size]
-            yield part
-            bar.advance(task, len(part))
 
 
 def log_likelihood(model: Model, test: Examples, *, samples: int = IMPORTANCE_SAMPLES, seed: int = 0) -> Likelihood:

@@ -21,6 +21,8 @@ from triptych.noise import mix
 
 _FEWEST, _MOST_SAMPLES, _MOST_SCORED = 100, 1000, 2000
 _DIMS = 1 << 20  # sub-pixels of all samples, and of half of the scored examples: bounds time, not memory
+KERNELS = 16_384
+"""Samples of a Parzen estimate, as Nowozin et al. 2016, §4.1, has them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Protocol:
         seed: of all that is drawn.
         samples: n, drawn from each model; as many real examples are compared with.
         importance: K of likelihood bounds.
+        kernels: samples that a Parzen estimate is made of.
         real: the n test examples that samples are compared with, as many as samples.
         scored: the test examples whose log-likelihood is measured.
         real_features: `(n, F)`.
@@ -48,6 +51,7 @@ class Protocol:
     seed: int
     samples: int
     importance: int
+    kernels: int
     real: Examples
     scored: Examples
     real_features: Tensor = field(repr=False)
@@ -63,6 +67,7 @@ class Protocol:
         extractor: str | Function | Extractor = "auto",
         samples: int | None = None,
         importance: int = IMPORTANCE_SAMPLES,
+        kernels: int = KERNELS,
         scored: int | None = None,
         seed: int = 0,
         cache: Path | None = None,
@@ -76,13 +81,14 @@ class Protocol:
             extractor: see `triptych.evaluation.features.resolve_extractor`.
             samples: n; None for all test examples, at most 1000, fewer for large images.
             importance: K of likelihood bounds.
+            kernels: samples that a Parzen estimate is made of.
             scored: how many test examples their likelihood is measured of; None for at most 2000, fewer if large.
             seed: of subsets, samples and bounds.
             cache: folder of trained extractors.
 
         Raises:
             DataError: for splits of different events, fewer than 2 examples to compare, or fewer than `scored`.
-            ConfigurationError: for an unknown extractor, or importance < 1.
+            ConfigurationError: for an unknown extractor, importance < 1, or kernels < 1.
         """
         if train.event != test.event:
             raise DataError(f"training examples are a {train.event}, test examples a {test.event}")
@@ -96,12 +102,14 @@ class Protocol:
             )
         if importance < 1:
             raise ConfigurationError(f"importance={importance}: expected at least 1 code of each example")
+        if kernels < 1:
+            raise ConfigurationError(f"kernels={kernels}: expected at least 1 sample with a kernel")
         unseen = subset(test, min(_MOST_SCORED, 2 * fit), mix(seed, 2))
         asked_for = unseen if scored is None else _scored(test, scored, mix(seed, 2))
         chosen = resolve_extractor(extractor, train, test, data=data, seed=seed, cache=cache)
         real = subset(test, n, mix(seed, 1))
         held_out = nearest(unseen.data, train.data, train.event)
-        return cls(data, train, test, chosen, seed, n, importance, real, asked_for, chosen(real), held_out)
+        return cls(data, train, test, chosen, seed, n, importance, kernels, real, asked_for, chosen(real), held_out)
 
     @property
     def event(self) -> Event:

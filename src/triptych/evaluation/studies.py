@@ -45,6 +45,8 @@ STUDIES: dict[str, str] = {
     "clusters": "representation",
     "probe": "representation",
     "disentanglement": "disentanglement",
+    "agreement": "agreement",
+    "parzen": "parzen",
 }
 """Every study by the name that `evaluate --metrics` takes, and the module below `triptych.evaluation` that has it."""
 
