@@ -85,7 +85,6 @@ class GAN(LatentSampler, Judge):
         beta1: Adam's decay of the gradient's mean, for both players.
         beta2: Adam's decay of its square.
         rate: the generator's learning rate, where training is given none.
-        critic_hidden: units of the critic's hidden layers; 0 for as many as `hidden`.
 
     Raises:
         ConfigurationError: for latent < 1, critic_steps < 1, or an unknown part or option.
@@ -125,7 +124,6 @@ class GAN(LatentSampler, Judge):
         beta1: float = 0.5,
         beta2: float = 0.999,
         rate: float = LR,
-        critic_hidden: int = 0,
     ) -> None:
         super().__init__(event, classes)
         if latent < 1 or critic_steps < 1:
@@ -143,7 +141,6 @@ class GAN(LatentSampler, Judge):
         sizes = Sizes(hidden, channels, classes, layers=layers)
         self.generator = self.make_generator(generator, sizes, generator_norm, generator_labels)
         further = [trick.layer for trick in self._tricks]
-        sizes = sizes._replace(hidden=critic_hidden or hidden)
         self.critic = self.make_critic(critic, sizes, critic_norm, critic_labels, further)
         own = isinstance(critic, nn.Module)
         check_tricks(self.critic, self._tricks, own)
