@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from triptych.data.batches import Batch
+from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.base import Terms
 from triptych.noise import Noise
@@ -110,6 +111,11 @@ def resolve_tricks(tricks: str | Sequence[Trick]) -> list[Trick]:
     """Return the tricks that a constructor argument names, or the user's own.
 
     Raises:
-        ConfigurationError: for an unknown name or option.
+        ConfigurationError: for an unknown name or option, or something that is no trick.
     """
-    return [make() for make in several("trick", tricks, TRICKS)] if isinstance(tricks, str) else list(tricks)
+    if isinstance(tricks, str):
+        return [make() for make in several("trick", tricks, TRICKS)]
+    for trick in tricks:
+        if not isinstance(trick, Trick):
+            raise ConfigurationError(f"a {type(trick).__name__} was given as a trick: expected a name, or a Trick")
+    return list(tricks)
