@@ -49,8 +49,7 @@ def test_every_model_obeys_the_laws(name, kind, classes):
     assert set(list(LAWS)[:7]) - unanswered <= set(checked)
 
 
-@pytest.mark.parametrize("network", ["conv"])
-@pytest.mark.parametrize("name", ["vae", "gan"])
+@pytest.mark.parametrize(("name", "network"), [("vae", "conv"), ("gan", "dcgan"), ("gan", "resnet")])
 def test_convolutional_networks_obey_the_laws(name, network):
     parts = {"vae": ("encoder", "decoder"), "gan": ("critic", "generator")}[name]
     check_model(small(name, Event((3, 17, 22), 256), **{part: network for part in parts}))

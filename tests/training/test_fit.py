@@ -406,7 +406,7 @@ def test_compiled_networks_learn_the_same(make, examples):
 
 def test_channels_last_learns_the_same_and_resumes_exactly(tmp_path, make, examples):
     options = {"batch_size": 32, "progress": False, "channels_last": True}
-    parts = {"generator": "conv", "critic": "conv", "channels": 8}
+    parts = {"generator": "dcgan", "critic": "dcgan", "channels": 8}
     plain, whole, resumed = (make("gan", **parts) for _ in range(3))
     a = tp.fit(plain, examples, steps=6, batch_size=32, progress=False).records[0]
     b = tp.fit(whole, examples, steps=6, run=tmp_path / "whole", **options).records[0]

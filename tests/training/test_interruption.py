@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("interruption")  # so that the uninterrupte
 STEPS = 150
 TRAIN = (
     "train", "gan", "--data", "digits", "--steps", STEPS, "--batch-size", 16, "--latent", 8, "--critic-steps", 2,
-    "--generator", "conv", "--critic", "conv", "--channels", 4, "--ema", 0.9, "--schedule", "cosine",
+    "--generator", "dcgan", "--critic", "dcgan", "--channels", 4, "--ema", 0.9, "--schedule", "cosine",
     "--checkpoint-every", 1, "--sample-every", 25, "--log-every", 10, "--quiet",
 )  # fmt: skip
 

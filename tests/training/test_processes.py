@@ -12,7 +12,7 @@ from triptych.training.logging import read_metrics
 
 MODELS = {
     "vae": ["vae", "--latent", 4, "--hidden", 32],
-    "gan": ["gan", "--latent", 8, "--generator", "conv", "--critic", "conv", "--channels", 8, "--critic-steps", 2],
+    "gan": ["gan", "--latent", 8, "--generator", "dcgan", "--critic", "dcgan", "--channels", 8, "--critic-steps", 2],
 }
 
 

@@ -50,6 +50,7 @@ class LeakyReLU(nn.LeakyReLU):
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
     "relu": nn.ReLU,
     "leaky-relu": LeakyReLU,
     "sigmoid": nn.Sigmoid,
@@ -92,27 +93,43 @@ def conditioned(network: nn.Module, x: Tensor, label: Tensor | None) -> Tensor:
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of images whose statistics are those of the whole batch, on however many processes.
+    """Batch normalisation of vectors or images whose statistics are those of the whole batch, on all processes.
 
     `y = γ (x - E[x]) / √(Var[x] + ε) + β`. Reference: Ioffe & Szegedy 2015, Algorithm 1. With one process
     it is torch's own; with several, sums are exchanged, so that data-parallel training computes what one
     process would compute.
+
+    Raises:
+        ConfigurationError: in training, for a batch of one number a channel, which has no variance.
+
+    Example:
+        >>> BatchNorm(3)(torch.randn(8, 3)).shape, BatchNorm(3)(torch.randn(8, 3, 4, 4)).shape
+        (torch.Size([8, 3]), torch.Size([8, 3, 4, 4]))
     """
 
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"a batch of shape {tuple(input.shape)}: expected (B, F) or (B, C, H, W)")
+
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise `(B, C, H, W)`."""
+        """Normalise `(B, F)` or `(B, C, H, W)`."""
+        count = x.numel() // x.shape[1] * sharing()
+        if self.training and count < 2:
+            raise ConfigurationError("batch normalisation was given a batch of 1: expected 2 or more; try --batch-size")
         if not self.training or sharing() == 1:
             return super().forward(x)
         given, x = x.dtype, x.float()
-        count = x.numel() // x.shape[1] * sharing()
-        mean = summed(x.sum((0, 2, 3))) / count
-        centred = x - mean.view(1, -1, 1, 1)
-        variance = summed((centred**2).sum((0, 2, 3))) / count
+        over, each = [0, *range(2, x.dim())], (1, -1, *[1] * (x.dim() - 2))
+        mean = summed(x.sum(over)) / count
+        centred = x - mean.view(each)
+        variance = summed((centred**2).sum(over)) / count
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        normed = centred * torch.rsqrt(variance + self.eps).view(1, -1, 1, 1)
-        return (normed * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(given)
+        normed = centred * torch.rsqrt(variance + self.eps).view(each)
+        if self.affine:
+            normed = normed * self.weight.view(each) + self.bias.view(each)
+        return normed.to(given)

@@ -1,16 +1,30 @@
-"""The critic of a game: a trunk of features, what it learns from the whole minibatch, and a head that judges."""
+"""The networks of a game by name: generators, and critics of a trunk of features and a head that judges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from torch import Tensor, nn
 
+from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.networks.blocks import LeakyReLU, Sizes, conditioned
-from triptych.networks.decoders import resolve_decoder
-from triptych.networks.encoders import resolve_encoder
+from triptych.networks.blocks import BatchNorm, Sizes, conditioned
+from triptych.networks.dcgan import DCGANGenerator, DCGANTrunk
+from triptych.networks.games import SMALLEST, Generator, Outfit, Trunk
+from triptych.networks.norms import CRITIC_NORMS, GENERATOR_NORMS, resolve_norm, spectrally_normed
+from triptych.networks.perceptron import MLPGenerator, MLPTrunk
+from triptych.networks.reference import Referring
+from triptych.networks.resnet import ResNetGenerator, ResNetTrunk
+from triptych.specs import chosen
 
+GENERATORS: dict[str, type[Generator]] = {"dcgan": DCGANGenerator, "mlp": MLPGenerator, "resnet": ResNetGenerator}
+"""Every generator by the name that a user can type."""
+TRUNKS: dict[str, type[Trunk]] = {"dcgan": DCGANTrunk, "mlp": MLPTrunk, "resnet": ResNetTrunk}
+"""Every critic by the name that a user can type."""
+GENERATOR_LABELS = ("concatenation", "batch-norm")
+"""How a generator sees labels: appended to the code, or as scales and shifts of batch norm."""
+CRITIC_LABELS = ("concatenation", "projection")
+"""How a critic sees labels: appended to the example, or by an inner product with the features."""
 Layer = Callable[[int], nn.Module | None]
 """From the width of what is before it to a layer, or to none."""
 
@@ -18,19 +32,40 @@ Layer = Callable[[int], nn.Module | None]
 class Critic(nn.Module):
     """One logit an example, `(B, C, H, W) -> (B, 1)`, and the features that it is read from.
 
+    `logit = w·φ(x) + b`, and `+ v_y·φ(x)` of a critic that sees labels y by projection (Miyato & Koyama 2018, *cGANs
+    with Projection Discriminator*, eq. 4).
+
     Args:
         trunk: from scaled examples (and labels, if it takes them) to `(B, width)`.
         width: features of the trunk.
         further: layers behind the trunk that see the whole minibatch, each `(B, F) -> (B, F')`, with its F' as
             `width`.
+        classes: number of labels seen by projection; 0 for none.
+
+    Example:
+        >>> import torch
+        >>> Critic(nn.Flatten(), 12)(torch.zeros(2, 3, 2, 2)).shape
+        torch.Size([2, 1])
     """
 
-    def __init__(self, trunk: nn.Module, width: int, further: Sequence[nn.Module] = ()) -> None:
+    def __init__(self, trunk: nn.Module, width: int, further: Sequence[nn.Module] = (), classes: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
         self.further = nn.Sequential(*further)
         self.width = int(further[-1].width) if further else width  # type: ignore[arg-type]
         self.head = nn.Linear(self.width, 1)
+        self.embedding = nn.Embedding(classes, self.width) if classes else None
+        if self.embedding is not None:
+            nn.init.uniform_(self.embedding.weight, -(self.width**-0.5), self.width**-0.5)  # as the head's
+
+    @property
+    def mixes_examples(self) -> bool:
+        """Whether batch normalisation lets a logit depend on the rest of the minibatch, in training.
+
+        Then the gradient of a logit is not that of one example, which penalties on gradients count on (Gulrajani et
+        al. 2017, §4).
+        """
+        return any(isinstance(part, BatchNorm) for part in self.trunk.modules())
 
     def features(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Return what the logit is read from, `(B, width)`."""
@@ -40,6 +75,9 @@ class Critic(nn.Module):
     def judged(self, features: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the logits that features stand for, `(B, 1)`."""
         said: Tensor = self.head(features)
+        if self.embedding is not None:
+            assert label is not None, "a critic of labels is asked with one"
+            said = said + (self.embedding(label) * features).sum(1, keepdim=True)
         return said
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
@@ -47,47 +85,125 @@ class Critic(nn.Module):
         return self.judged(self.features(x, label), label)
 
 
-class Activated(nn.Module):
-    """A network, and an activation behind it."""
-
-    def __init__(self, network: nn.Module, activation: nn.Module) -> None:
-        super().__init__()
-        self.network, self.activation = network, activation
-
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map what the network maps."""
-        out: Tensor = self.activation(conditioned(self.network, x, label))
-        return out
-
-
 def resolve_critic(
-    name: str | nn.Module, event: Event, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
+    name: str | nn.Module, event: Event, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer] = ()
 ) -> nn.Module:
     """Return the critic that a constructor argument names, or the user's own module as it is.
 
     Args:
-        name: "auto", "mlp", "conv", or a module from scaled examples (and labels, if `classes`) to `(B, 1)`.
+        name: "auto", a name in `TRUNKS` with its options, or a module from scaled examples (and labels, if `classes`)
+            to `(B, 1)`.
         event: what one example is.
         sizes: of a critic chosen by name.
-        norm: how its layers are normalised.
-        labels: how it sees labels.
+        norm: "auto" (spectral for convolutions, none for "mlp") or a name in `CRITIC_NORMS`.
+        labels: a name in `CRITIC_LABELS`; of no effect without classes.
         further: each makes a layer behind the trunk from its width, or None.
+
+    Raises:
+        ConfigurationError: for an unknown name or option, or an event that the network cannot take.
+
+    Example:
+        >>> import torch
+        >>> critic = resolve_critic("resnet", Event((3, 32, 32), 256), Sizes(400, 8, 10), "auto", "projection")
+        >>> critic(torch.zeros(2, 3, 32, 32), torch.tensor([3, 7])).shape, critic.mixes_examples
+        (torch.Size([2, 1]), False)
     """
     if isinstance(name, nn.Module):
+        _no_choice_left("critic", norm, labels)
         return name
-    width = sizes.hidden
-    trunk = resolve_encoder(
-        name, event, width, sizes._replace(activation="leaky-relu"), spectral=norm in ("auto", "spectral")
-    )
+    kind = auto_network("critic", name, event, TRUNKS)
+    _known("critic_labels", labels, CRITIC_LABELS)
+    usual = TRUNKS[kind.partition(":")[0]].usual_norm
+    outfit = Outfit(resolve_norm("critic_norm", norm, usual, CRITIC_NORMS), sizes.classes, labels)
+    trunk = chosen("critic", kind, TRUNKS)(event, sizes, outfit)
     layers: list[nn.Module] = []
     for make in further:
-        layer = make(int(layers[-1].width) if layers else width)  # type: ignore[arg-type]
+        layer = make(int(layers[-1].width) if layers else trunk.width)  # type: ignore[arg-type]
         layers += [] if layer is None else [layer]
-    return Critic(Activated(trunk, LeakyReLU()), width, layers)
+    seen = _referring(trunk, event.shape, outfit, takes_all=False)
+    critic = Critic(seen, trunk.width, layers, sizes.classes if labels == "projection" else 0)
+    for behind in (critic.head, critic.embedding):
+        if behind is not None:
+            trunk.initialise(behind)
+    if outfit.norm.name == "spectral":
+        for part in (trunk, critic.head, critic.embedding):
+            if part is not None:
+                spectrally_normed(part)
+    return critic
 
 
 def resolve_generator(
     name: str | nn.Module, event: Event, inputs: int, sizes: Sizes, norm: str, labels: str
 ) -> nn.Module:
-    """Return the generator that a constructor argument names, or the user's own module as it is."""
-    return resolve_decoder(name, event, inputs, event.shape[0], sizes)
+    """Return the generator that a constructor argument names, or the user's own module as it is.
+
+    Args:
+        name: "auto", a name in `GENERATORS` with its options, or a module from codes `(B, inputs)` (and labels, if
+            `classes`) to scaled examples before the final tanh.
+        event: what one example is.
+        inputs: length of the code.
+        sizes: of a generator chosen by name.
+        norm: "auto" (batch for convolutions and for labels seen by batch norm, else none) or a name in
+            `GENERATOR_NORMS`.
+        labels: a name in `GENERATOR_LABELS`; of no effect without classes.
+
+    Raises:
+        ConfigurationError: for an unknown name or option, or an event that the network cannot make.
+
+    Example:
+        >>> import torch
+        >>> net = resolve_generator("auto", Event((1, 8, 8), 17), 4, Sizes(400, 8, 3), "auto", "batch-norm")
+        >>> net(torch.zeros(2, 4), torch.tensor([0, 2])).shape
+        torch.Size([2, 1, 8, 8])
+    """
+    if isinstance(name, nn.Module):
+        _no_choice_left("generator", norm, labels)
+        return name
+    kind = auto_network("generator", name, event, GENERATORS)
+    _known("generator_labels", labels, GENERATOR_LABELS)
+    by_norm = labels == "batch-norm" and sizes.classes > 0
+    usual = "batch" if by_norm else GENERATORS[kind.partition(":")[0]].usual_norm
+    outfit = Outfit(resolve_norm("generator_norm", norm, usual, GENERATOR_NORMS), sizes.classes, labels)
+    if by_norm and outfit.norm.name not in ("batch", "virtual"):
+        raise ConfigurationError(
+            f"generator_labels='batch-norm' with generator_norm={norm!r}: expected 'auto', 'batch' or 'virtual', whose "
+            "scale and shift become the label's; or try generator_labels='concatenation'"
+        )
+    generator = chosen("generator", kind, GENERATORS)(event, inputs, sizes, outfit)
+    return _referring(generator, (inputs,), outfit, takes_all=True)
+
+
+def auto_network(what: str, name: str, event: Event, known: Collection[str]) -> str:
+    """Return the name that "auto" stands for: "dcgan" for images of 8×8 and more, else "mlp"; others as they are.
+
+    Raises:
+        ConfigurationError: for what is not a name.
+
+    Example:
+        >>> auto_network("critic", "auto", Event((2,)), TRUNKS), auto_network("critic", "resnet", Event((2,)), TRUNKS)
+        ('mlp', 'resnet')
+    """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{name!r} was given as {what}: expected 'auto', {', '.join(known)}, or an nn.Module")
+    if name == "auto":
+        return "dcgan" if event.is_image and min(event.shape[1:]) >= SMALLEST else "mlp"
+    _known(what, name.partition(":")[0], ("auto", *known))
+    return name
+
+
+def _known(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ConfigurationError(f"no {what} {name!r}; {did_you_mean(name, known)}")
+
+
+def _no_choice_left(player: str, norm: str, labels: str) -> None:
+    """Refuse options that a user's own module would not heed."""
+    if norm != "auto" or labels != "concatenation":
+        option = f"{player}_norm={norm!r}" if norm != "auto" else f"{player}_labels={labels!r}"
+        raise ConfigurationError(f"{option} with a {player} of your own: it is heeded by networks that are named only")
+
+
+def _referring(network: nn.Module, shape: tuple[int, ...], outfit: Outfit, takes_all: bool) -> nn.Module:
+    """Send a fixed batch through a network with each minibatch, if its norm needs one."""
+    reference = outfit.norm.reference
+    return Referring(network, shape, reference, outfit.classes, takes_all) if reference else network
