@@ -14,20 +14,23 @@ from triptych.noise import Noise
 
 
 class Before:
-    """The randomness that a turn began with, to begin it again: that of the round, and torch's own.
+    """What a turn began with, to begin it again.
 
     Args:
-        noise: of the round.
+        player: whose turn it is.
+        batch: what it is about.
+        noise: of the round; its state is kept, and that of torch's own randomness.
     """
 
-    def __init__(self, noise: Noise) -> None:
-        self.noise, self.state, self.own = noise, noise.generator.get_state(), torch.get_rng_state()
+    def __init__(self, player: Player, batch: Batch, noise: Noise) -> None:
+        self.player, self.batch, self.noise = player, batch, noise
+        self.state, self.own = noise.generator.get_state(), torch.get_rng_state()
 
-    def again(self) -> Noise:
-        """Return the noise as it was, and set torch's own."""
+    def fault(self, model: Model) -> str:
+        """Say where the turn went wrong; see `layer_at_fault`. The model must be as it was."""
         torch.set_rng_state(self.own)
         self.noise.generator.set_state(self.state)
-        return self.noise
+        return layer_at_fault(model, self.player, self.batch, self.noise)
 
 
 def layer_at_fault(model: Model, player: Player, batch: Batch, noise: Noise) -> str:
@@ -46,8 +49,8 @@ def layer_at_fault(model: Model, player: Player, batch: Batch, noise: Noise) -> 
         >>> import triptych as tp
         >>> model = tp.GAN(tp.Event((2,)), latent=2, hidden=4, layers=1)
         >>> _ = next(model.critic.parameters()).data.fill_(float("nan"))
-        >>> layer_at_fault(model, model.players[0], Batch(torch.zeros(4, 2), None), Noise.of(0)).startswith("the weights of")
-        True
+        >>> layer_at_fault(model, model.players[0], Batch(torch.zeros(4, 2), None), Noise.of(0))[:27]
+        'the weights of critic.trunk'
     """
     for name, parameter in model.named_parameters():
         if not _finite(parameter):

@@ -15,13 +15,13 @@ from triptych.data.batches import Batch, Batches
 from triptych.data.examples import Examples
 from triptych.errors import Interrupted, NonFiniteError
 from triptych.models.base import Model
-from triptych.models.questions import Bounded, Judge
+from triptych.models.questions import Bounded
 from triptych.noise import Noise, mix
 from triptych.training import rundir
-from triptych.training.blame import Before, layer_at_fault
+from triptych.training.blame import Before
 from triptych.training.budget import Budget, learning_rate_factor
 from triptych.training.checkpoint import checkpoint_path
-from triptych.training.diagnosis import NON_FINITE, EXAMPLES_SEEN, Examiner, Finding, diagnosed, examination_due
+from triptych.training.diagnosis import NON_FINITE, Doctor, diagnosed
 from triptych.training.gallery import TILES, Gallery
 from triptych.training.logging import Metrics, Progress, Record
 from triptych.training.outcome import Run, never_played
@@ -43,7 +43,6 @@ class Training:
         self, model: Model, train: Examples, valid: Examples | None, options: SimpleNamespace, labelled: Examples
     ) -> None:
         self.model, self.train, self.options = model, train, options
-        self.examiner = Examiner(model, labelled)
         self.validated = (model, valid) if isinstance(model, Bounded) and valid is not None else None
         self.fabric = launch(options)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
@@ -57,6 +56,7 @@ class Training:
         self.turns = self.seats[0].player.turns
         per_epoch = self.batches.per_epoch
         self.budget = Budget.of(options.steps, options.epochs, options.minutes, per_epoch, self.turns)
+        self.doctor = Doctor(model, labelled, self.budget)
         self.state = State(model, self.seats, options.ema)
         self.path = None if options.run is None else Path(options.run)
         self.writes = self.path is not None and self.rank == 0
@@ -65,10 +65,8 @@ class Training:
         self.step, self.seconds, self.stopping = 0, 0.0, False
         self.saved: Path | None = None
         self.validation: Record = {}
-        self.told: set[str] = set()
-        self.found: list[Finding] = []
         self.pending: list[tuple[int, Seat, list[str], Tensor]] = []
-        self.last_turn: tuple[Seat, Batch, Before] | None = None
+        self.last_turn: Before | None = None
 
     def run(self) -> Run:
         """Keep the run directory to this process, and train."""
@@ -171,7 +169,7 @@ class Training:
         """Let one player move once."""
         if len(self.seats) > 1:
             give_turn(self.seats, seat)
-        self.last_turn = (seat, batch, Before(noise)) if self.reads_each_turn else None
+        self.last_turn = Before(seat.player, batch, noise) if self.reads_each_turn else None
         means, norm = seat.gradient(self.fabric, batch, noise)
         self.pending.append((self.step + 1, seat, list(means), torch.stack([*means.values(), norm])))
         if self.reads_each_turn:
@@ -224,7 +222,7 @@ class Training:
         wrong = non_finite(dict(zip(names, means, strict=True)), norm)
         if wrong:
             what, value = wrong
-            where = self.blame()
+            where = self.last_turn.fault(self.model) if self.last_turn and self.world == 1 else ""
             key = f"{NON_FINITE}{seat.player.name}/{what}/{where}"
             self.metrics.append({"step": step, "seconds": round(self.seconds, 4), "images_per_s": 0.0, key: step})
             where = f" ({where})" if where else ""
@@ -233,13 +231,6 @@ class Training:
                 f"{seat.player.name}'s {what} became {value} at step {step:,}{where}; {last}; "
                 "try a lower --lr, or --clip 1"
             )
-
-    def blame(self) -> str:
-        """Say which layer the figure came from, where the model is still as it was in that turn."""
-        if self.last_turn is None or self.world > 1:
-            return ""
-        seat, batch, before = self.last_turn
-        return layer_at_fault(self.model, seat.player, batch, before.again())
 
     def fetch(self) -> None:
         """Bring the pending figures from the device and check them, as `turn` does where that is free."""
@@ -273,26 +264,11 @@ class Training:
         record |= self.validation
         self.validation = {}
         self.pending.clear()
-        found = self.examine(record) if self.rank == 0 else []
+        wrong = ""
+        if self.rank == 0:
+            wrong = self.doctor.see(record, self.metrics.records, self.state.averaged, self.progress.say)
         self.metrics.append(record)
-        told = found[0].name if found else ""
-        self.progress.update(record, self.budget.fraction(self.step, self.clock), losses, told)
-
-    def examine(self, record: Record) -> list[Finding]:
-        """Add to a record the figures of an examination, if one is due, and what they say; tell of it once."""
-        before = self.metrics.records
-        if not any(EXAMPLES_SEEN in earlier for earlier in before):
-            record |= self.examiner.of_data()
-        if not examination_due(self.budget, record, before, isinstance(self.model, Judge)):
-            return self.found
-        record |= self.examiner.figures(self.state.averaged)
-        self.found = diagnosed([*before, record])
-        record |= {f"finding/{finding.name}": finding.since for finding in self.found}
-        for finding in self.found:
-            if finding.name not in self.told:
-                self.told.add(finding.name)
-                self.progress.say(str(finding))
-        return self.found
+        self.progress.update(record, self.budget.fraction(self.step, self.clock), losses, wrong)
 
     def validate(self) -> None:
         """Measure log p(x), or its bound, on held-out examples, and keep the weights if they are the best."""

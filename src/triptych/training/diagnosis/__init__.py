@@ -6,6 +6,7 @@ finding is the same while a model trains, after a resumption, and when a finishe
 
 from triptych.training.diagnosis import common, games
 from triptych.training.diagnosis.common import NON_FINITE
+from triptych.training.diagnosis.doctor import TOLD, Doctor
 from triptych.training.diagnosis.examination import (
     ACTIVE,
     AUC,
@@ -38,8 +39,10 @@ __all__ = [
     "NON_FINITE",
     "NOVELTY",
     "PREFIXES",
+    "TOLD",
     "VARIETY",
     "Detector",
+    "Doctor",
     "Examiner",
     "Finding",
     "common",

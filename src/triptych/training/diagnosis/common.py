@@ -1,4 +1,4 @@
-"""What can go wrong with any model: a collapsed posterior, gradients that explode, figures that are not finite, data."""
+"""What can go wrong with any model: collapsed posteriors, exploding gradients, figures that are no numbers, data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROWN, LARGE = 100.0, 100.0
 FEW = 50
 """Fewer training examples than these are learnt by heart."""
 NON_FINITE = "non-finite/"
-"""Begins the name of a figure that says what was not finite: "non-finite/<player>/<what>/<where>"; its value is the round."""
+"""Begins the name of a figure that says what was not finite, "non-finite/<player>/<what>/<where>": of the round."""
 
 
 @detector("posterior collapse", ACTIVE)

@@ -71,8 +71,8 @@ def points_of(x: Tensor, event: Event) -> Tensor:
     scaled = event.scaled(x).cpu()
     if event.is_image and max(event.shape[1:]) > SIDE:
         factor = SIDE / max(event.shape[1:])
-        size = [max(1, round(side * factor)) for side in event.shape[1:]]
-        scaled = torch.nn.functional.adaptive_avg_pool2d(scaled, size)
+        height, width = (max(1, round(side * factor)) for side in event.shape[1:])
+        scaled = torch.nn.functional.adaptive_avg_pool2d(scaled, (height, width))
     return scaled.flatten(1)
 
 
@@ -126,7 +126,7 @@ class Examiner:
         found: Record = {EXAMPLES_SEEN: float(len(self.train))}
         labels = self.train.labels
         if self.model.classes and labels is not None and labels.dim() == 1:
-            found |= {LABELS_SEEN: float(len(labels.unique())), LABELS: float(self.model.classes)}
+            found |= {LABELS_SEEN: float(len(torch.unique(labels))), LABELS: float(self.model.classes)}
         return found
 
     @cached_property
@@ -159,7 +159,7 @@ class Examiner:
         return labels[self._rows[torch.arange(n) % len(self._rows)]]
 
     def _made(self, model: LatentSampler) -> Tensor:
-        """Return what the model makes of the fixed codes, in the data's own units, not rounded: as its critic sees it."""
+        """Return what the model makes of fixed codes, in the data's units and not rounded: as its critic sees it."""
         with model.asking():
             labels = self._labels(MADE)
             labels = None if labels is None else model.labels(labels, MADE)
@@ -208,7 +208,7 @@ def kinds_of(points: Tensor, labels: Tensor | None) -> Kinds:
     """Return what made examples are sorted into: the classes of real ones, else ten clusters (k-means) of them."""
     which = None
     if labels is not None and labels.dim() == 1:
-        values, which = labels.unique(return_inverse=True)
+        values, which = torch.unique(labels, return_inverse=True)
         which = which if 1 < len(values) <= CLASSES else None
     if which is None:
         which = _clusters(points)
@@ -223,7 +223,7 @@ def kinds_of(points: Tensor, labels: Tensor | None) -> Kinds:
 def _clusters(points: Tensor) -> Tensor:
     from sklearn.cluster import KMeans  # type: ignore[import-untyped]
 
-    count = min(CLUSTERS, len(points.unique(dim=0)))
+    count = min(CLUSTERS, len(torch.unique(points, dim=0)))
     fitted = KMeans(count, n_init=1, random_state=0).fit(points.numpy())
     return torch.from_numpy(fitted.labels_).long()
 
