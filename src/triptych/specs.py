@@ -12,6 +12,7 @@ from typing import Any
 from triptych.errors import ConfigurationError, did_you_mean
 
 _WORDS = {"true": True, "false": False}
+_EXPECTED: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def chosen(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
@@ -76,5 +77,5 @@ def _option(kind: str, name: str, entry: str, part: Callable[..., Any]) -> tuple
     try:
         return key, _WORDS[text] if read is bool else read(text)
     except (KeyError, ValueError):
-        expected = "true or false" if read is bool else f"a {read.__name__}"
+        expected = _EXPECTED.get(read, f"a {read.__name__}")
         raise ConfigurationError(f"the {kind} {name!r} was given {entry!r}: expected {key} to be {expected}") from None

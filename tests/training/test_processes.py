@@ -10,10 +10,16 @@ import triptych as tp
 from tests.program import ENVIRONMENT, call, run
 from triptych.training.logging import read_metrics
 
+REMEMBERING = (
+    "feature-matching:keep=true+minibatch-discrimination:kernels=4+minibatch-stddev+historical-averaging"
+    "+instance-noise+path-length+replay:size=200"
+)
 MODELS = {
     "vae": ["vae", "--latent", 4, "--hidden", 32],
     "gan": ["gan", "--latent", 8, "--generator", "dcgan", "--critic", "dcgan", "--channels", 8, "--critic-steps", 2],
-}
+    "tricks": ["gan", "--latent", 8, "--generator", "mlp", "--critic", "mlp", "--hidden", 16, "--critic-steps", 2,
+               "--shared-fakes", "--tricks", REMEMBERING],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MODELS)
