@@ -22,9 +22,9 @@ tables 1, 2 and 6 list what is here:
 | gan | u log u - (u + 1) log(u + 1) | -log(1 - exp t) | < 0 | -log(1 + exp(-v)) |
 
 So `jensen-shannon` is twice the mean of both divergences from the mixture, as f of the paper's table makes it; `gan` is
-that less log 4; and π is the weight of P. Two things differ from the tables, and neither changes a divergence: all activations
-rise with the logit, so that higher means "more real" as in every loss here; and where an exponential of the logit would
-overflow, the logit is bent above 10, to go on as a logarithm. That is another activation with the same values.
+that less log 4; and π is the weight of P. Two things differ from the tables, and neither changes a divergence: all
+activations rise with the logit, so that higher means "more real" as in every loss here; and where an exponential of the
+logit would overflow, the logit is bent above 10, to go on as a logarithm: another activation with the same values.
 """
 
 from __future__ import annotations
@@ -192,14 +192,14 @@ class _LogOmega(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
-        return gradients[0] / (1 + z.exp())
+        slope: Tensor = gradients[0] / (1 + z.exp())
+        return slope
 
 
 def _jeffreys_conjugate(o: Output) -> Tensor:
     """Return `W + 1 / W + t - 2` with `W = W(exp(1 - t))`, written as `1 / W - 1 - log W`."""
     z: Tensor = _LogOmega.apply(1 - o.t)  # type: ignore[no-untyped-call]
-    conjugate: Tensor = torch.expm1(-z) - z
-    return conjugate
+    return torch.expm1(-z) - z
 
 
 def _weighted_jensen_shannon(*, pi: float = 0.5) -> Divergence:
@@ -214,10 +214,10 @@ def _weighted_jensen_shannon(*, pi: float = 0.5) -> Divergence:
 
 
 def _alpha(*, alpha: float = 1.5) -> Divergence:
-    if alpha == 0 or not (alpha <= 0.95 or 1.1 <= alpha < math.inf) or alpha == -math.inf:
+    if alpha == 0 or not (alpha <= 0.75 or 1.1 <= alpha < math.inf) or alpha == -math.inf:
         near = "reverse-kl" if alpha == 0 else "kl"
         raise ConfigurationError(
-            f"alpha={alpha:g}: expected a number other than 0, at most 0.95 or at least 1.1; its limit is fgan-{near}"
+            f"alpha={alpha:g}: expected a number other than 0, at most 0.75 or at least 1.1; its limit is fgan-{near}"
         )
 
     def f(u: Tensor) -> Tensor:
@@ -282,7 +282,7 @@ def divergence(spec: str) -> Divergence:
         tensor(4.)
         >>> divergence("alpha:alpha=1")
         Traceback (most recent call last):
-        triptych.errors.ConfigurationError: alpha=1: expected a number other than 0, at most 0.95 or at least 1.1; ...
+        triptych.errors.ConfigurationError: alpha=1: expected a number other than 0, at most 0.75 or at least 1.1; ...
     """
     made: Divergence = chosen("divergence", spec, DIVERGENCES)()
     return made
