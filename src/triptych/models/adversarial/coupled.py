@@ -1,0 +1,176 @@
+"""The coupled GAN: one code, an example in each of several domains, learned without pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from triptych.data.examples import Examples
+from triptych.data.load import require_classes
+from triptych.errors import ConfigurationError, DataError
+from triptych.event import Event
+from triptych.models.adversarial.gan import GAN
+from triptych.models.adversarial.variant import variant, width_of
+from triptych.networks import Sizes
+from triptych.networks.blocks import LeakyReLU
+from triptych.networks.critics import Layer, resolve_critic, resolve_generator
+from triptych.networks.norms import spectrally_normed
+
+
+def by_domain(parts: nn.ModuleList, x: Tensor, label: Tensor) -> Tensor:
+    """Send each example through the part of its domain, `(B, …)`.
+
+    Example:
+        >>> parts = nn.ModuleList([nn.Identity(), nn.Flatten(0)])
+        >>> by_domain(parts, torch.tensor([5.0, 6.0, 7.0]), torch.tensor([1, 0, 1]))
+        tensor([5., 6., 7.])
+    """
+    order = label.argsort(stable=True)
+    counts = torch.bincount(label, minlength=len(parts)).tolist()
+    shares = zip(parts, torch.split(x[order], counts), strict=True)
+    return torch.cat([part(own) for part, own in shares if len(own)])[order.argsort()]
+
+
+class CoupledGenerator(nn.Module):
+    """A network that all domains share, from the code on, then layers of each domain's own.
+
+    Args:
+        shared: from codes to `(B, features, H, W)`, or `(B, features)` for vectors.
+        event: what one example is.
+        features: what the shared network gives at each position.
+        domains: how many.
+    """
+
+    def __init__(self, shared: nn.Module, event: Event, features: int, domains: int) -> None:
+        super().__init__()
+        self.shared = shared
+
+        def own() -> nn.Module:
+            layers = (_linear(event, features, features), nn.ReLU(), _linear(event, features, event.shape[0]))
+            return nn.Sequential(nn.ReLU(), *layers)
+
+        self.own = nn.ModuleList(own() for _ in range(domains))
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        """Return the example of each code in the domain of its label."""
+        return by_domain(self.own, self.shared(z), label)
+
+
+class CoupledCritic(nn.Module):
+    """A layer of each domain's own, next to the example, then a critic that all domains share.
+
+    Args:
+        shared: a critic of `(B, features, H, W)`, or `(B, features)`, that tells its features.
+        event: what one example is.
+        features: what it is given at each position.
+        domains: how many.
+    """
+
+    def __init__(self, shared: nn.Module, event: Event, features: int, domains: int) -> None:
+        super().__init__()
+        self.width = width_of(shared, "coupled-gan")
+        self.shared = shared
+        self.own = nn.ModuleList(
+            nn.Sequential(_linear(event, event.shape[0], features), LeakyReLU()) for _ in range(domains)
+        )
+        if any(parametrize.is_parametrized(part) for part in shared.modules()):
+            spectrally_normed(self.own)  # a bound on the slope of a part alone would be none
+
+    @property
+    def mixes_examples(self) -> bool:
+        """Whether a logit depends on the rest of the minibatch, in training."""
+        return bool(getattr(self.shared, "mixes_examples", False))
+
+    def features(self, x: Tensor, label: Tensor) -> Tensor:
+        """Return what the logit is read from, `(B, width)`."""
+        seen: Tensor = self.shared.features(by_domain(self.own, x, label))  # type: ignore[operator]
+        return seen
+
+    def judged(self, features: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the logits that features stand for, `(B, 1)`."""
+        said: Tensor = self.shared.judged(features)  # type: ignore[operator]
+        return said
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        """Return the logits of scaled examples of the domains that labels say."""
+        return self.judged(self.features(x, label))
+
+
+@variant("generator_labels", "critic_labels")
+class CoupledGAN(GAN):
+    """A GAN for each of several domains, which share the generator's first layers and the critic's last ones.
+
+    What is high-level is decided in the shared layers and drawn in each domain's own, so that one code gives one
+    example in each domain, and these correspond, although the game sees unpaired examples only, labelled by their
+    domain: `decode(z, label=d)`. Each domain owns the generator's last two layers, next to the example, and the
+    critic's first. Reference: Liu & Tuzel 2016, *Coupled Generative Adversarial Networks*, §3.
+
+    Args:
+        event: what one example is.
+        classes: number of domains, which are the labels; see `triptych.data.load(domains=...)`.
+        shared_features: what the shared networks give, or are given, at each position of an example.
+        generator: the shared part: "auto", a name, or a module from codes to `(B, shared_features, H, W)`.
+        critic: the shared part: "auto", a name, or a critic of `(B, shared_features, H, W)` that tells its features.
+
+    Raises:
+        ConfigurationError: for fewer than 2 domains, shared_features < 1, or what GAN refuses.
+
+    Example:
+        >>> import triptych as tp
+        >>> model = tp.build("coupled-gan", tp.Event((1, 8, 8), levels=17), latent=3)
+        >>> z = model.sample_codes(4, seed=0)
+        >>> pairs = model.decode(z, label=0), model.decode(z, label=1)
+        >>> [len(side) for side in pairs]
+        [4, 4]
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        classes: int = 2,
+        shared_features: int = 16,
+        generator: str | nn.Module = "auto",
+        critic: str | nn.Module = "auto",
+        **game: Any,
+    ) -> None:
+        if classes < 2 or shared_features < 1:
+            raise ConfigurationError(
+                f"classes={classes}, shared_features={shared_features}: expected at least 2 domains, which are the "
+                "labels, and 1 feature"
+            )
+        self.shared_features = shared_features
+        super().__init__(event, classes=classes, generator=generator, critic=critic, **game)
+
+    @property
+    def _shared_event(self) -> Event:
+        """What the shared networks make, or see: as an example, with features in place of colours."""
+        shape = (self.shared_features, *self.event.shape[1:])
+        return replace(self.event, shape=shape, centre=(), spread=())
+
+    def make_generator(self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str) -> nn.Module:
+        """Return the generators of all domains."""
+        shared = resolve_generator(name, self._shared_event, self.latent, sizes._replace(classes=0), norm, labels)
+        return CoupledGenerator(shared, self.event, self.shared_features, self.classes)
+
+    def make_critic(
+        self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
+    ) -> nn.Module:
+        """Return the critics of all domains."""
+        shared = resolve_critic(name, self._shared_event, sizes._replace(classes=0), norm, labels, further)
+        return CoupledCritic(shared, self.event, self.shared_features, self.classes)
+
+    def check_training(self, train: Examples) -> None:
+        """Raise `DataError` unless there are examples of every domain."""
+        require_classes(train, "a coupled GAN")
+        assert train.labels is not None
+        if len(there := torch.unique(train.labels)) < self.classes:
+            raise DataError(f"the data has examples of {len(there)} domains, the model classes={self.classes}")
+
+
+def _linear(event: Event, inputs: int, outputs: int) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, 3, padding=1) if event.is_image else nn.Linear(inputs, outputs)

@@ -1,0 +1,213 @@
+"""SD-GAN: a code of who it is and a code of how it is seen, told apart by a critic of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from triptych.data.batches import Batch
+from triptych.data.examples import Examples
+from triptych.data.load import require_classes
+from triptych.errors import ConfigurationError, DataError
+from triptych.event import Event
+from triptych.models.adversarial.gan import GAN
+from triptych.models.adversarial.variant import variant
+from triptych.models.base import Terms
+from triptych.networks import Sizes
+from triptych.networks.blocks import LeakyReLU
+from triptych.networks.critics import Critic, Layer, resolve_critic
+from triptych.networks.norms import spectrally_normed
+from triptych.noise import Noise
+
+
+class Siamese(nn.Module):
+    """One trunk on both examples of a pair, and a layer that sees what it says of both, `(B, 2, …) -> (B, width)`.
+
+    Args:
+        trunk: from scaled examples to `(B, width)`.
+        width: its features.
+    """
+
+    def __init__(self, trunk: nn.Module, width: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.joint = nn.Linear(2 * width, width)
+        self.activation = LeakyReLU()
+        if any(parametrize.is_parametrized(part) for part in trunk.modules()):
+            spectrally_normed(self.joint)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """Return the features of pairs."""
+        both = self.trunk(pairs.flatten(0, 1)).view(len(pairs), -1)
+        out: Tensor = self.activation(self.joint(both))
+        return out
+
+
+def partners(label: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+    """Draw pairs of different examples of one label from a minibatch.
+
+    The examples of each label stand in a circle in an order that is drawn, and each is the first of a pair with the
+    next one. An example alone in its label is in no pair: another pair of the minibatch, drawn, takes the place.
+
+    Args:
+        label: `(B,)`.
+        noise: a stream of randomness.
+
+    Returns:
+        The rows of the first examples and of the second ones, both `(B,)`.
+
+    Raises:
+        DataError: if no two examples have the same label.
+
+    Example:
+        >>> first, second = partners(torch.tensor([7, 3, 7, 3, 5]), Noise.of(0))
+        >>> [(int(i), int(j)) for i, j in zip(first, second)][:4]
+        [(0, 2), (1, 3), (2, 0), (3, 1)]
+    """
+    n = len(label)
+    drawn, spare = noise.uniform((n, 2)).unbind(1)
+    order = drawn.argsort()
+    order = order[label[order].argsort(stable=True)]  # label by label, and within one as drawn
+    ordered = label[order]
+    place = torch.arange(n, device=label.device)
+    starts, ends = torch.searchsorted(ordered, ordered), torch.searchsorted(ordered, ordered, right=True)
+    following = torch.where(place + 1 < ends, place + 1, starts)
+    second = torch.empty_like(order)
+    second[order] = order[following]
+    paired = (second != place).nonzero()[:, 0]
+    if not len(paired):
+        raise DataError(f"no two of the {n} examples of a minibatch have the same label: give a larger --batch-size")
+    first = torch.where(second != place, place, paired[(spare * len(paired)).long()])
+    return first, second[first]
+
+
+@variant()
+class SemanticGAN(GAN):
+    """A GAN whose code is an identity and an observation: two codes of one identity make two examples of one.
+
+    The critic judges pairs. Real ones are two examples of the same label, the identity; made ones are `G(i, o_1)` and
+    `G(i, o_2)`, of one identity code i and two observations o. The critic is Siamese: one trunk on both, and a layer
+    on both features. Labels are learned from, and never asked for: a new identity is a new code. Partners are sought
+    within the minibatch (of each process); an example without any is in no pair. Asked of single examples, `judge`
+    judges each as a pair with itself. Reference: Donahue, Lipton, Balsubramani & McAuley 2018, *Semantically
+    Decomposing the Latent Spaces of Generative Adversarial Networks*, §3, Algorithm 1.
+
+    Args:
+        event: what one example is.
+        identity: dimensions of the code that are of the identity, the first ones; the rest are of the observation.
+        latent: dimensions of the whole code.
+        classes: must be 0: labels are identities, which it is not conditioned on.
+        critic: "auto", a name, or a module from pairs of scaled examples, `(B, 2, C, H, W)`, to `(B, 1)`.
+
+    Raises:
+        ConfigurationError: for an identity that is not a part of the code, classes, or what GAN refuses.
+
+    Example:
+        >>> import triptych as tp
+        >>> model = tp.build("sd-gan", tp.Event((1, 8, 8), levels=17), identity=2, latent=5)
+        >>> codes = model.sample_identities(3, 4, seed=0)   # four observations of each of three
+        >>> codes.shape, bool((codes[0, 0, :2] == codes[0, 3, :2]).all())
+        (torch.Size([3, 4, 5]), True)
+    """
+
+    def __init__(
+        self,
+        event: Event,
+        identity: int = 16,
+        latent: int = 64,
+        classes: int = 0,
+        critic: str | nn.Module = "auto",
+        **game: Any,
+    ) -> None:
+        if classes:
+            raise ConfigurationError(
+                f"classes={classes}: sd-gan learns labels as identities and takes none: leave it out"
+            )
+        if not 0 < identity < latent:
+            raise ConfigurationError(f"identity={identity}, latent={latent}: expected a part of the code, above 0")
+        self.identity = identity
+        super().__init__(event, latent=latent, critic=critic, **game)
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether it is trained on labelled examples: it is, though it takes no label."""
+        return True
+
+    def make_critic(
+        self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
+    ) -> nn.Module:
+        """Return a critic of pairs."""
+        single = resolve_critic(name, self.event, sizes, norm, labels)
+        if not isinstance(single, Critic):
+            return single
+        layers: list[nn.Module] = []
+        for make in further:
+            layer = make(int(layers[-1].width) if layers else single.width)  # type: ignore[arg-type]
+            layers += [] if layer is None else [layer]
+        critic = Critic(Siamese(single.trunk, single.width), single.width, layers)
+        if parametrize.is_parametrized(single.head):
+            spectrally_normed(critic.head)
+        return critic
+
+    def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return what the critic minimises, on pairs."""
+        return super().critic_objective(self._paired(batch, noise), noise)
+
+    def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return what the generator minimises, on pairs."""
+        return super().generator_objective(self._paired(batch, noise), noise)
+
+    def _paired(self, batch: Batch, noise: Noise) -> Batch:
+        """Return a minibatch of pairs, `(B, 2, …)`, without labels."""
+        if batch.label is None:
+            raise DataError("sd-gan learns from the label of each example: none were given")
+        first, second = partners(batch.label, noise)
+        return batch._replace(x=torch.stack([batch.x[first], batch.x[second]], 1), label=None)
+
+    def codes_for(self, batch: Batch, noise: Noise) -> Tensor:
+        """Draw two codes of one identity for each pair, `(B, 2, latent)`."""
+        return self._observed(len(batch.x), 2, noise)
+
+    def _observed(self, n: int, each: int, noise: Noise) -> Tensor:
+        """Draw `each` codes of each of `n` identities, `(n, each, latent)`."""
+        codes = torch.stack([self.draw_codes(n, noise) for _ in range(each)], 1)
+        codes[:, :, : self.identity] = codes[:, :1, : self.identity]
+        return codes
+
+    def sample_identities(self, n: int, each: int = 2, *, seed: int | torch.Generator | None = None) -> Tensor:
+        """Draw codes of several observations of each of several identities, `(n, each, latent)`.
+
+        Args:
+            n: how many identities.
+            each: how many observations of each.
+            seed: a number or a `torch.Generator`; None for a fresh one.
+
+        Raises:
+            ConfigurationError: for n or each below 1.
+        """
+        if n < 1 or each < 1:
+            raise ConfigurationError(
+                f"{each} observations of {n} identities were asked for: expected at least 1 of each"
+            )
+        with self.asking():
+            return self._observed(n, each, self._noise(seed)).cpu()
+
+    def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Return scaled examples, of pairs of codes pairs of examples."""
+        if z.dim() == 3:
+            made = super().generate(z.flatten(0, 1), label)
+            return made.view(*z.shape[:2], *self.event.shape)
+        return super().generate(z, label)
+
+    def verdicts(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the critic's logits of each example as a pair with itself."""
+        x = self.event.scaled(x)
+        return self.judged(torch.stack([x, x], 1), label)
+
+    def check_training(self, train: Examples) -> None:
+        """Raise `DataError` for examples of one identity."""
+        require_classes(train, "an SD-GAN")
