@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError
@@ -66,6 +67,63 @@ def generator_sees_real(loss: Loss) -> bool:
         )
     one, other = (play.generator for play in plays)
     return not torch.equal(one, other)
+
+
+BOUNDED = ("Sigmoid", "Tanh", "Softmax", "LogSigmoid", "LogSoftmax", "Hardsigmoid", "Hardtanh", "Softsign")
+"""Activations of `torch.nn` whose values are bounded, or end at 0."""
+_SHAPING = (
+    "view",
+    "reshape",
+    "flatten",
+    "squeeze",
+    "unsqueeze",
+    "contiguous",
+    "float",
+    "Flatten",
+    "Unflatten",
+    "Identity",
+)
+
+
+def refuse_bounded(critic: nn.Module, loss: str | Loss) -> None:
+    """Refuse a critic that ends in a bounded activation: the losses that have names take logits.
+
+    The critic is traced, not run. A user's own loss may want any values, and what cannot be traced is not judged.
+
+    Raises:
+        ConfigurationError: naming the activation.
+
+    Example:
+        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), "hinge")
+        Traceback (most recent call last):
+        triptych.errors.ConfigurationError: the critic ends in Sigmoid, and the loss 'hinge' takes logits, ...
+        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), nn.Linear(1, 1)), "hinge")
+    """
+    if callable(loss):
+        return
+    last = _last_activation(critic)
+    if last.lower().replace("_", "") in {name.lower() for name in BOUNDED}:
+        raise ConfigurationError(
+            f"the critic ends in {last}, and the loss {loss!r} takes logits, which are not bounded: end it in its last "
+            "linear layer"
+        )
+
+
+def _last_activation(critic: nn.Module) -> str:
+    """Return what a network computes last, apart from changes of shape; "" where tracing it fails."""
+    try:
+        graph = torch.fx.symbolic_trace(critic).graph
+    except Exception:  # a module's forward may do anything with what tracing gives it
+        return ""
+    node: object = next(node for node in graph.nodes if node.op == "output").args[0]
+    while isinstance(node, torch.fx.Node):
+        name = str(getattr(node.target, "__name__", node.target))
+        if node.op == "call_module":
+            name = type(critic.get_submodule(str(node.target))).__name__
+        if name not in _SHAPING:
+            return name
+        node = node.args[0]
+    return ""
 
 
 class Game:
