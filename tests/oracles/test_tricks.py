@@ -75,7 +75,7 @@ def test_spread_is_the_mean_standard_deviation():
 def test_players_are_drawn_to_the_mean_of_all_that_they_were():
     player = nn.Linear(3, 2)
     trick = HistoricalAveraging(weight=0.5)
-    trick.begin(Setting(EVENT, {"critic": player, "generator": nn.Linear(1, 1)}))
+    trick.begin(Setting(EVENT, EVENT.shape, {"critic": player, "generator": nn.Linear(1, 1)}))
     past = []
     for step in range(4):
         now = torch.cat([p.detach().flatten() for p in player.parameters()])
@@ -104,7 +104,7 @@ def replayed(trick, made, label, seed):
 
 def test_half_of_the_fakes_come_from_the_past_of_the_same_label():
     trick = Replay(size=12)
-    trick.begin(Setting(EVENT, {}))
+    trick.begin(Setting(EVENT, EVENT.shape, {}))
     kept = set()
     for number in range(40):
         label = torch.arange(8) % 3
@@ -128,7 +128,7 @@ def test_half_of_the_fakes_come_from_the_past_of_the_same_label():
 
 def test_a_label_of_which_there_is_no_past_is_shown_anew():
     trick = Replay(size=8)
-    trick.begin(Setting(EVENT, {}))
+    trick.begin(Setting(EVENT, EVENT.shape, {}))
     replayed(trick, torch.zeros(4, 3), torch.zeros(4, dtype=torch.long), 0)
     made = torch.ones(4, 3)
     assert torch.equal(replayed(trick, made, torch.ones(4, dtype=torch.long), 1), made)
@@ -138,7 +138,7 @@ def test_a_label_of_which_there_is_no_past_is_shown_anew():
 @pytest.mark.parametrize("size", [3, 10])
 def test_a_buffer_is_filled_to_its_brim_and_each_past_example_is_as_likely(size):
     trick = Replay(size=size)
-    trick.begin(Setting(EVENT, {}))
+    trick.begin(Setting(EVENT, EVENT.shape, {}))
     for number in range(4):
         replayed(trick, torch.arange(1.0, 9.0).view(8, 1).expand(8, 3) + 10 * number, None, number)
     assert int(trick.filled) == size and trick.past.ne(0).all()
@@ -155,7 +155,7 @@ def test_path_length_of_a_linear_generator():
     """J is the matrix: lengths, their running mean and the gradient by hand, twice."""
     matrix = torch.randn(3, 2, dtype=torch.float64).float().requires_grad_()
     trick = PathLength(weight=0.5)
-    trick.begin(Setting(EVENT, {}))
+    trick.begin(Setting(EVENT, EVENT.shape, {}))
     mean = 0.0
     for seed in range(2):
         codes = torch.randn(4, 2).requires_grad_()
@@ -179,7 +179,7 @@ def test_path_length_is_no_matter_of_an_images_size():
             codes.view(-1, 1, 1, 1) * torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0)).sign()
         )
         trick = PathLength()
-        trick.begin(Setting(tp.Event((1, side, side), 2), {}))
+        trick.begin(Setting(tp.Event((1, side, side), 2), (1, side, side), {}))
         trick.generator_terms({}, turn(fake=made.flatten(1), made=made, codes=codes))
         lengths.append(float(trick.mean) * 100)
     assert lengths == pytest.approx([(2 / np.pi) ** 0.5] * 2, rel=0.05)  # E|N(0, 1)|

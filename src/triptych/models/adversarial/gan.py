@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +13,13 @@ from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
 from triptych.models.adversarial.compatibility import check_each, check_held, check_numbers, check_tricks
+from triptych.models.adversarial.held import Held, followed
 from triptych.models.adversarial.tricks import Setting, Trick, Turn, resolve_tricks
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Judge, LatentSampler
 from triptych.networks import Sizes, conditioned
 from triptych.networks.critics import Layer, resolve_critic, resolve_generator
+from triptych.networks.reference import filling
 from triptych.noise import Noise
 from triptych.objectives.adversarial import Loss
 from triptych.objectives.game import Game, Opinion, opinion
@@ -27,29 +28,6 @@ from triptych.objectives.penalties import Penalty, resolve_penalties
 LR = 2e-4
 """The learning rate of both players, as in Radford et al. 2016, §4."""
 PRIORS = ("normal", "uniform")
-
-
-class Held(NamedTuple):
-    """What a critic's turn leaves to the generator's turn of the same round."""
-
-    number: int
-    """Of the minibatch."""
-    codes: Tensor
-    made: Tensor
-    """With a graph to the generator."""
-
-
-@contextmanager
-def followed(module: nn.Module) -> Iterator[None]:
-    """Let a module's results carry a graph to its parameters, though they are frozen: it is not its turn."""
-    frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
 
 
 class GAN(LatentSampler, Judge):
@@ -68,12 +46,13 @@ class GAN(LatentSampler, Judge):
             ("least-squares:fake_label=-1"), or a function of real and fake logits.
         penalty: on the critic: "none", or names joined by "+", such as "gradient:weight=10"; or a function.
         critic_steps: critic's turns for each turn of the generator.
-        generator: "auto", "mlp", "conv", or a module from codes to scaled examples, before the final tanh.
-        critic: "auto", "mlp", "conv", or a module from scaled examples to `(B, 1)`.
-        generator_norm: normalisation of the generator's layers.
-        critic_norm: normalisation of the critic's layers.
-        generator_labels: how the generator sees labels.
-        critic_labels: how the critic sees labels.
+        generator: "auto", "mlp", "dcgan", "resnet", with options behind a colon ("resnet:attention=16"), or a module
+            from codes to scaled examples, before the final tanh.
+        critic: "auto", "mlp", "dcgan", "resnet", or a module from scaled examples to `(B, 1)`.
+        generator_norm: "auto" (batch for convolutions, else none), "none", "batch", "layer", "instance", "virtual".
+        critic_norm: "auto" (spectral for convolutions, else none), one of these, or "spectral".
+        generator_labels: "concatenation", to the code, or "batch-norm", as scales and shifts of it.
+        critic_labels: "concatenation", to the example, or "projection", on the features.
         hidden: units of an MLP's hidden layers.
         layers: hidden layers of an MLP.
         channels: channels next to the image in a convolutional network.
@@ -148,7 +127,7 @@ class GAN(LatentSampler, Judge):
         check_each(self.critic, self._tricks, [] if callable(penalty) or penalty == "none" else penalty.split("+"))
         self.held: Held | None = None
         for trick in self._tricks:
-            trick.begin(Setting(event, {"critic": self.critic, "generator": self.generator}))
+            trick.begin(Setting(event, self.judged_shape, {"critic": self.critic, "generator": self.generator}))
 
     def make_generator(self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str) -> nn.Module:
         """Return the generator that the constructor's arguments describe."""
@@ -159,6 +138,11 @@ class GAN(LatentSampler, Judge):
     ) -> nn.Module:
         """Return the critic that the constructor's arguments describe, with the layers of tricks behind its trunk."""
         return resolve_critic(name, self.event, sizes, norm, labels, further)
+
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """Shape of what the critic judges at once: of one example, unless a subclass says otherwise."""
+        return self.event.shape
 
     @property
     def _tricks(self) -> list[Trick]:
@@ -195,7 +179,9 @@ class GAN(LatentSampler, Judge):
             fake = trick.fakes(fake, batch, noise)
         known = codes if fake is made else None
         real, fake = self.shown(self.event.scaled(batch.x), batch, noise), self.shown(fake, batch, noise)
-        of_real, of_fake = self.opinion(real, batch.label), self.opinion(fake, batch.label)
+        with filling(self.critic):
+            of_real = self.opinion(real, batch.label)
+        of_fake = self.opinion(fake, batch.label)
         turn = Turn(batch, noise, known, real, fake, of_real, of_fake, made)
         terms = {"adversarial": self.game.loss(of_real.logit, of_fake.logit).critic}
         judge = partial(self.judged, label=batch.label)

@@ -26,10 +26,12 @@ class Setting:
 
     Args:
         event: what one example is.
+        shape: of what the critic judges at once: an example's, or that of several.
         players: the modules of each player, by its name ("critic", "generator").
     """
 
     event: Event
+    shape: tuple[int, ...]
     players: dict[str, nn.Module]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -39,17 +41,17 @@ class PathLength(Trick, name="path-length"):
 
     def begin(self, setting: Setting) -> None:
         """Start the mean at 0."""
+        shape = setting.event.shape
+        self.pixels = math.prod(shape[1:]) if setting.event.is_image else shape[0]
         self.register_buffer("mean", torch.zeros(()))
 
     def generator_terms(self, terms: Terms, turn: Turn) -> Terms:
         """Return the terms and what unequal lengths cost."""
         if turn.codes is None:
             raise ConfigurationError(f"{self.called} needs the codes of the generator's examples")
-        made = turn.made
-        pixels = made[0, 0].numel() if made.dim() == 4 else made[0].numel()
-        direction = turn.noise.normal(made.shape) / pixels**0.5
-        (steepest,) = torch.autograd.grad((made * direction).sum(), turn.codes, create_graph=True)
-        length = (steepest.float().square().sum(1) + 1e-12).sqrt()
+        direction = turn.noise.normal(turn.made.shape) / self.pixels**0.5
+        (steepest,) = torch.autograd.grad((turn.made * direction).sum(), turn.codes, create_graph=True)
+        length = (steepest.float().flatten(1).square().sum(1) + 1e-12).sqrt()
         with torch.no_grad():
             self.mean.lerp_(summed(length.detach().mean()) / sharing(), 1 - DECAY)
         return {**terms, "path_length": self.weight * (length - self.mean.clone()) ** 2}

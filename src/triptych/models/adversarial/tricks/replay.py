@@ -39,7 +39,7 @@ class Replay(Trick, name="replay"):
 
     def begin(self, setting: Setting) -> None:
         """Make the empty buffer."""
-        self.register_buffer("past", torch.zeros(self.size, *setting.event.shape))
+        self.register_buffer("past", torch.zeros(self.size, *setting.shape))
         self.register_buffer("label", torch.zeros(self.size, dtype=torch.long))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
 
