@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.networks.blocks import BatchNorm, Sizes, conditioned
+from triptych.networks.blocks import Sizes, conditioned
 from triptych.networks.dcgan import DCGANGenerator, DCGANTrunk
 from triptych.networks.games import SMALLEST, Generator, Outfit, Trunk
 from triptych.networks.norms import CRITIC_NORMS, GENERATOR_NORMS, resolve_norm, spectrally_normed
@@ -58,15 +58,6 @@ class Critic(nn.Module):
         if self.embedding is not None:
             nn.init.uniform_(self.embedding.weight, -(self.width**-0.5), self.width**-0.5)  # as the head's
 
-    @property
-    def mixes_examples(self) -> bool:
-        """Whether batch normalisation lets a logit depend on the rest of the minibatch, in training.
-
-        Then the gradient of a logit is not that of one example, which penalties on gradients count on (Gulrajani et
-        al. 2017, §4).
-        """
-        return any(isinstance(part, BatchNorm) for part in self.trunk.modules())
-
     def features(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Return what the logit is read from, `(B, width)`."""
         seen: Tensor = self.further(conditioned(self.trunk, x, label))
@@ -105,8 +96,8 @@ def resolve_critic(
     Example:
         >>> import torch
         >>> critic = resolve_critic("resnet", Event((3, 32, 32), 256), Sizes(400, 8, 10), "auto", "projection")
-        >>> critic(torch.zeros(2, 3, 32, 32), torch.tensor([3, 7])).shape, critic.mixes_examples
-        (torch.Size([2, 1]), False)
+        >>> critic(torch.zeros(2, 3, 32, 32), torch.tensor([3, 7])).shape
+        torch.Size([2, 1])
     """
     if isinstance(name, nn.Module):
         _no_choice_left("critic", norm, labels)

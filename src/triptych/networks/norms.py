@@ -30,8 +30,6 @@ class Norm:
     name: ClassVar[str]
     shifts: ClassVar[bool] = True
     """Whether its layer shifts what it is given, so that a bias before it is of no use."""
-    mixes_examples: ClassVar[bool] = False
-    """Whether what it makes of an example depends on the rest of the minibatch."""
     reference: int = 0
     """Examples of the fixed batch that goes through the network with every minibatch; 0 for none."""
 
@@ -75,8 +73,6 @@ class Batch(Norm, name="batch"):
 
     Reference: Ioffe & Szegedy 2015, Algorithm 1; in GANs Radford et al. 2016, §3.
     """
-
-    mixes_examples = True
 
     def layer(self, features: int, affine: bool = True) -> nn.Module:
         """Return a `BatchNorm`."""

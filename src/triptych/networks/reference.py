@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -71,8 +74,11 @@ class Referring(nn.Module):
         shape: of one input.
         reference: R.
         classes: number of labels; 0 for none.
-        takes_all: whether every input in training may fill the fixed batch, as codes may; else only what `refer` is
-            given, as real examples are.
+        takes_all: whether every input in training may fill the fixed batch, as codes may; else only what is given
+            within `filling`, as real examples are.
+
+    Raises:
+        ConfigurationError: in training, for a batch of 1.
     """
 
     filled: Tensor
@@ -83,25 +89,15 @@ class Referring(nn.Module):
         self, network: nn.Module, shape: tuple[int, ...], reference: int, classes: int, takes_all: bool
     ) -> None:
         super().__init__()
-        self.network, self.takes_all, self.reference = network, takes_all, reference
+        self.network, self.takes, self.reference = network, takes_all, reference
         self.register_buffer("fixed", torch.randn(reference, *shape))
         self.register_buffer("labels", torch.arange(reference) % classes if classes else None)
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
         self.full = False
 
     @torch.no_grad()
-    def refer(self, x: Tensor, label: Tensor | None) -> None:
-        """Take the inputs of a minibatch into the fixed batch, if that is not full.
-
-        Raises:
-            ConfigurationError: for a batch of 1.
-        """
-        if self.full:
-            return
-        if len(x) * sharing() < 2:
-            raise ConfigurationError(
-                "virtual batch normalisation was given a batch of 1: expected 2 or more; try --batch-size 64"
-            )
+    def _fill(self, x: Tensor, label: Tensor | None) -> None:
+        """Take the inputs of a minibatch, on all processes, into the fixed batch."""
         known = int(self.filled)
         if known < self.reference:
             rows = torch.cat([self.fixed[:known], gathered(x.detach().float())])[: self.reference]
@@ -115,28 +111,37 @@ class Referring(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Map inputs (and labels)."""
-        if self.training and self.takes_all:
-            self.refer(x, label)
+        if self.training and len(x) * sharing() < 2:
+            raise ConfigurationError(
+                "virtual batch normalisation was given a batch of 1: expected 2 or more; try --batch-size 64"
+            )
+        if self.training and self.takes and not self.full:
+            self._fill(x, label)
         both = torch.cat([self.fixed.to(x.dtype), x])
         if label is not None and self.labels is not None:
             label = torch.cat([self.labels, label])
         return conditioned(self.network, both, label)[self.reference :]
 
 
-def refer(network: nn.Module, x: Tensor, label: Tensor | None) -> None:
-    """Show a network real examples, for the fixed batches of its virtual batch normalisations, if it has any.
+@contextmanager
+def filling(network: nn.Module) -> Iterator[None]:
+    """Within, what a network is given in training fills the fixed batches of its virtual batch normalisations.
 
     Args:
-        network: any, such as a critic.
-        x: scaled real examples of a minibatch.
-        label: `(B,)` of a conditional model.
-
-    Raises:
-        ConfigurationError: for a batch of 1.
+        network: any, such as a critic that is shown real examples.
 
     Example:
-        >>> refer(nn.Linear(3, 1), torch.zeros(5, 3), None)   # it has none
+        >>> critic = Referring(VirtualBatchNorm(3, 4), (3,), reference=4, classes=0, takes_all=False)
+        >>> with filling(critic):
+        ...     said = critic(torch.zeros(2, 3))
+        >>> int(critic.filled), bool((critic.fixed == 0).all())
+        (2, True)
     """
-    for part in network.modules():
-        if isinstance(part, Referring):
-            part.refer(x, label)
+    parts = [part for part in network.modules() if isinstance(part, Referring) and not part.takes]
+    for part in parts:
+        part.takes = True
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.takes = False
