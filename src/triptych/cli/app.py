@@ -13,6 +13,7 @@ from triptych.cli.arithmetic import arithmetic
 from triptych.cli.complete import complete
 from triptych.cli.compress import compress
 from triptych.cli.denoise import denoise
+from triptych.cli.diagnose import diagnose
 from triptych.cli.encode import encode, reconstruct
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command()(models)
 app.command()(explain)
 app.command()(recipes)
+app.command()(diagnose)
 app.add_typer(train_app, name="train")
 app.command()(sample)
 app.command()(complete)

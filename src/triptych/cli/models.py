@@ -99,6 +99,7 @@ def _explain_model(name: str) -> None:
 
 def _explain_run(run: Path) -> None:
     from triptych.queries import answers
+    from triptych.reports.curves import terms_of
     from triptych.training import load
     from triptych.training.checkpoint import read_description
     from triptych.training.logging import read_metrics
@@ -117,7 +118,7 @@ def _explain_run(run: Path) -> None:
         print("training: " + ", ".join(f"{k}={v}" for k, v in given.items()))
     if (run / "metrics.jsonl").exists() and (records := read_metrics(run / "metrics.jsonl")):
         last = records[-1]
-        told = ", ".join(f"{k} {v:.4g}" for k, v in last.items() if "/" in k)
+        told = ", ".join(f"{term} {last[term]:.4g}" for term in terms_of([last]))
         print(f"after {int(last['step']):,} steps, {last['seconds']:.0f} s of training: {told}")
     print(f"try: {next_step(run, model)}")
 

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 from triptych.pictures import axes_style
+from triptych.training.diagnosis import PREFIXES
 
 COLOURS = ("#2f7fd6", "#d9702b", "#3a9e6b", "#a35fc4", "#c9464f", "#8c7a2e")
 """Of lines: readable on white and on black."""
 _INK = "#010203"  # replaced by the page's own text colour
-_NOT_TERMS = ("gradient_norm", "active_units")
+
+_NORM = "/gradient_norm"
 
 Record = Mapping[str, float]
 """One line of `metrics.jsonl`: `step`, `seconds`, …, and `player/term` for each loss term."""
@@ -24,7 +26,7 @@ def terms_of(records: Sequence[Record]) -> list[str]:
     ['model/nll']
     """
     names = dict.fromkeys(key for record in records for key in record)
-    return [name for name in names if "/" in name and not name.endswith(_NOT_TERMS)]
+    return [name for name in names if "/" in name and not name.startswith(PREFIXES) and not name.endswith(_NORM)]
 
 
 def curves_svg(records: Sequence[Record], name: str) -> str:

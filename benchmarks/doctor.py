@@ -1,0 +1,405 @@
+"""What the doctor finds in trainings that are sabotaged, and in healthy ones: precision and recall of each finding.
+
+    python benchmarks/doctor.py --seeds 10 11 12 --jobs 2 --docs docs/adversarial.md
+
+Each sabotage names what must be found (one of them at least) and what else is true of such a run; a finding that is
+neither is a false one, as is any in a healthy run. That a run meant to be healthy is so is checked by what the doctor
+does not see: fresh samples beside held-out data, in their true modes. Thresholds were chosen on seeds 0 and 1; the
+stored figures are of other seeds. Finished runs in `--runs` are not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import torch
+from frame import hardware
+from panel import write_between
+from torch import nn
+
+import triptych as tp
+from triptych.data.embedded import toy_modes
+from triptych.data.examples import Examples
+from triptych.errors import NonFiniteError
+from triptych.models.base import Model, Player
+from triptych.models.questions import Sampler
+from triptych.training.diagnosis import DETECTORS, diagnosed
+from triptych.training.diagnosis.figures import energy
+from triptych.training.logging import read_metrics
+
+RESULTS = Path(__file__).parent / "results"
+ROUNDS = 2000
+SMALL = {"hidden": 128, "generator": "mlp", "critic": "mlp"}
+GRADIENT, R1 = "gradient:weight=1", "r1:weight=0.1"
+Row = dict[str, Any]
+
+
+class StillGenerator(tp.GAN):
+    """A GAN whose generator takes steps of no length."""
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """Return the critic, and a generator whose learning rate is 0."""
+        critic, generator = super().players
+        return critic, replace(generator, rate=0.0)
+
+
+class Blind(nn.Module):
+    """A generator that hardly sees its codes."""
+
+    def __init__(self, latent: int, out: tuple[int, ...]) -> None:
+        super().__init__()
+        size = torch.Size(out).numel()
+        self.net = nn.Sequential(nn.Linear(latent, 128), nn.ReLU(), nn.Linear(128, size), nn.Unflatten(1, out))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Return examples, of codes that are all but one and the same."""
+        return self.net(1e-3 * z)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training, what must be found in it (any of these), and what else is true of it.
+
+    Args:
+        name: what is done.
+        data: of the embedded ones.
+        model: name of the catalogue.
+        arguments: of the model.
+        options: of `fit`.
+        must: findings of which one must be made; none for a healthy training.
+        may: further findings that are no error.
+        data_of: what is done to the training data.
+        make: another constructor than the catalogue's.
+    """
+
+    name: str
+    data: str
+    model: str = "gan"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    data_of: Callable[[Examples], Examples] | None = None
+    make: Callable[..., Model] | None = None
+
+
+def one_class(x: Examples) -> Examples:
+    return replace(x, labels=torch.full_like(x.labels, 3))
+
+
+def first(count: int) -> Callable[[Examples], Examples]:
+    return lambda x: x[:count]
+
+
+def blind(event: Any, **arguments: Any) -> Model:
+    return tp.GAN(event, **{**arguments, "generator": Blind(64, event.shape)})
+
+
+LOST = ("critic wins", "saturating loss", "exploding gradients", "mode collapse", "dead critic", "still generator")
+SABOTAGED = (
+    Case(
+        "critic's learning rate x100",
+        "digits",
+        arguments={"critic_rate": 100.0},
+        must=("critic wins", "exploding gradients", "mode collapse"),
+        may=(*LOST, "generator wins", "oscillation"),
+    ),
+    Case(
+        "generator frozen",
+        "digits",
+        make=StillGenerator,
+        must=("still generator",),
+        may=("critic wins", "mode collapse"),
+    ),
+    Case(
+        "generator blind to its codes",
+        "digits",
+        make=blind,
+        must=("mode collapse",),
+        may=("critic wins", "oscillation", "generator wins", "exploding gradients"),
+    ),
+    Case("latent of 1", "digits", arguments={"latent": 1}, must=("mode collapse",), may=("oscillation", "critic wins")),
+    Case("all labels one class", "digits", arguments={"classes": 10}, data_of=one_class, must=("missing labels",)),
+    Case(
+        "5 images",
+        "digits",
+        data_of=first(5),
+        options={"batch_size": 5},
+        must=("few examples",),
+        may=("memorisation", "critic wins", "mode collapse", "oscillation"),
+    ),
+    Case(
+        "60 images, 4,000 rounds",
+        "digits",
+        data_of=first(60),
+        options={"batch_size": 60, "steps": 4000},
+        arguments={"critic_norm": "none"},
+        must=("memorisation",),
+        may=("critic wins",),
+    ),
+    Case(
+        "minimax without normalisation, critic x10",
+        "digits",
+        arguments={"loss": "minimax", "critic_norm": "none", "generator_norm": "none", "critic_rate": 10.0},
+        must=("saturating loss", "critic wins"),
+        may=(*LOST,),
+    ),
+    Case("critic frozen", "ring", arguments={"critic_rate": 0.0}, must=("generator wins",), may=(*LOST, "oscillation")),
+    Case(
+        "critic of 2 units",
+        "grid",
+        arguments={"critic": nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))},
+        must=("generator wins", "mode collapse", "oscillation", "dead critic"),
+        may=("exploding gradients",),
+    ),
+    Case(
+        "generator's learning rate x100",
+        "digits",
+        arguments={"critic_rate": 0.01},
+        options={"lr": 2e-2},
+        must=("mode collapse", "generator wins", "oscillation"),
+        may=("exploding gradients", "still generator"),
+    ),
+    Case(
+        "learning rate 1",
+        "ring",
+        options={"lr": 1.0},
+        must=("exploding gradients", "non-finite figures", "dead critic", "mode collapse"),
+        may=(*LOST, "generator wins", "oscillation"),
+    ),
+    Case(
+        "weights clipped to 0.0001",
+        "ring",
+        arguments={"loss": "wasserstein", "weight_clip": 1e-4},
+        must=("dead critic",),
+        may=(*LOST, "generator wins"),
+    ),
+    Case(
+        "minimax without momentum's brake, lr x25",
+        "ring",
+        arguments={"loss": "minimax", "beta1": 0.9, "critic_norm": "none"},
+        options={"lr": 5e-3},
+        must=("oscillation", "mode collapse", "saturating loss", "critic wins"),
+        may=(*LOST, "generator wins"),
+    ),
+    Case(
+        "VAE, beta 1000",
+        "digits",
+        "vae",
+        {"beta": 1000.0, "hidden": 64, "encoder": "mlp", "decoder": "mlp"},
+        must=("posterior collapse",),
+    ),
+    Case(
+        "VAE, learning rate 1e6",
+        "digits",
+        "vae",
+        {"hidden": 64, "encoder": "mlp", "decoder": "mlp"},
+        {"lr": 1e6},
+        must=("non-finite figures", "exploding gradients"),
+        may=("posterior collapse",),
+    ),
+    Case(
+        "MADE, learning rate 1e30",
+        "digits",
+        "made",
+        {"hidden": 64},
+        {"lr": 1e30},
+        must=("non-finite figures", "exploding gradients"),
+    ),
+)
+HEALTHY = (
+    Case("non-saturating + R1 on ring", "ring", arguments={"penalty": R1}, options={"lr": 1e-3}),
+    Case("hinge + R1 on ring", "ring", arguments={"loss": "hinge", "penalty": R1}, options={"lr": 1e-3}),
+    Case(
+        "least squares + R1 on grid", "grid", arguments={"loss": "least-squares", "penalty": R1}, options={"lr": 1e-3}
+    ),
+    Case(
+        "WGAN-GP on grid",
+        "grid",
+        arguments={"loss": "wasserstein", "penalty": GRADIENT, "critic_steps": 3},
+        options={"lr": 1e-3},
+    ),
+    Case("non-saturating + R1 on grid", "grid", arguments={"penalty": R1}, options={"lr": 1e-3}),
+    Case("non-saturating + R1 on moons", "moons", arguments={"penalty": R1}, options={"lr": 1e-3}),
+    Case(
+        "WGAN-GP on swiss-roll",
+        "swiss-roll",
+        arguments={"loss": "wasserstein", "penalty": GRADIENT, "critic_steps": 3},
+        options={"lr": 1e-3},
+    ),
+    Case("non-saturating + R1 on digits", "digits", arguments={"penalty": "r1:weight=1"}),
+    Case("defaults on digits", "digits"),
+    Case("hinge on digits", "digits", arguments={"loss": "hinge"}),
+    Case(
+        "WGAN-GP on digits",
+        "digits",
+        arguments={"loss": "wasserstein", "penalty": "gradient:weight=10", "critic_steps": 2},
+    ),
+    Case("conditional on digits", "digits", arguments={"classes": 10, "penalty": "r1:weight=1"}),
+    Case("VAE on digits", "digits", "vae", {"hidden": 64, "encoder": "mlp", "decoder": "mlp"}),
+    Case("MADE on digits", "digits", "made", {"hidden": 64}, {"steps": 1000}),
+    Case("PixelCNN on digits", "digits", "pixelcnn", {"channels": 8, "layers": 2}, {"steps": 500}),
+)
+
+
+def train(case: Case, seed: int, run: Path) -> Row:
+    """Train a case, unless it is there; return what was found, and whether it is healthy by fresh samples."""
+    torch.set_num_threads(1)
+    examples, test = tp.data.load(case.data, **({} if case.data == "digits" else {"seed": seed}))
+    if case.data_of:
+        examples = case.data_of(examples)
+    stored = run / "row.json"
+    if not stored.exists():
+        torch.manual_seed(seed)
+        arguments = {**(SMALL if case.model == "gan" else {}), **case.arguments}
+        make = case.make or (lambda event, **given: tp.build(case.model, event, seed=seed, **given))
+        model = make(examples.event, **arguments)
+        options = {"steps": ROUNDS, "batch_size": 128 if case.data != "digits" else 64, "seed": seed, **case.options}
+        failed = ""
+        try:
+            tp.fit(model, examples, run=run, overwrite=run.exists(), progress=False, **options)
+        except NonFiniteError as error:
+            failed = str(error)
+        truth = {} if failed or not isinstance(model, Sampler) else judged(model, test, case.data)
+        run.mkdir(parents=True, exist_ok=True)
+        stored.write_text(json.dumps({"truth": truth, "stopped": failed}))
+    row: Row = json.loads(stored.read_text())
+    records = read_metrics(run / "metrics.jsonl") if (run / "metrics.jsonl").exists() else []
+    found = {finding.name: str(finding) for finding in diagnosed(records)}
+    during = sorted({key.removeprefix("finding/") for r in records for key in r if key.startswith("finding/")})
+    return {"case": case.name, "seed": seed, **row, "found": found, "while_training": during}
+
+
+def judged(model: Sampler, test: Examples, data: str) -> dict[str, float]:
+    """Return what fresh samples are like beside held-out data, by the true modes where there are any."""
+    n = 2500 if data in ("ring", "grid") else min(1000, len(test))
+    label = test.labels[torch.arange(n) % len(test)] if model.conditional and test.labels is not None else None
+    made = model.sample(n, label=label, seed=1)
+    real, points = (x.event.scaled(x.data).flatten(1) for x in (test[:1000], made[:1000]))
+    truth = {"energy": energy(real, points)}
+    if data in ("ring", "grid"):
+        centres, spread = toy_modes(data)
+        distance, mode = torch.cdist(made.data, centres).min(1)
+        good = distance <= 3 * spread
+        truth |= {"modes": len(mode[good].unique()), "of": len(centres), "good": float(good.float().mean())}
+    return truth
+
+
+def is_healthy(truth: Mapping[str, float]) -> bool:
+    """Return whether fresh samples are near to held-out data, and no mode is missing."""
+    near = truth.get("energy", 0.0) < 0.1
+    return near and ("of" not in truth or truth["modes"] >= 0.9 * truth["of"])
+
+
+def judge(case: Case, row: Row) -> Row:
+    """Add what of the findings is right."""
+    found = set(row["found"])
+    right = found & {*case.must, *case.may}
+    row |= {
+        "sabotaged": bool(case.must),
+        "must": list(case.must),
+        "named": bool(found & set(case.must)),
+        "false": sorted(found - right),
+        "counted": bool(case.must) or is_healthy(row["truth"]),
+    }
+    return row
+
+
+def tables(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return precision of each finding, recall of each sabotage, and totals, with counts."""
+    counted = [row for row in rows if row["counted"]]
+    sick, well = ([r for r in counted if r["sabotaged"] is kind] for kind in (True, False))
+    right, wrong = Counter(), Counter()
+    for row in counted:
+        wrong.update(row["false"])
+        right.update(set(row["found"]) - set(row["false"]))
+    return {
+        "sabotaged": len(sick),
+        "named_right": sum(row["named"] for row in sick),
+        "healthy": len(well),
+        "not_accused": sum(not row["found"] for row in well),
+        "not_healthy_after_all": len(rows) - len(counted),
+        "findings": {name: {"right": right[name], "false": wrong[name]} for name in DETECTORS},
+        "recall": {
+            name: [sum(r["named"] for r in sick if r["case"] == name), sum(r["case"] == name for r in sick)]
+            for name in dict.fromkeys(row["case"] for row in sick)
+        },
+    }
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """Return the tables as Markdown."""
+    lines = ["| sabotage | named right | what was found (runs) |", "|---|---|---|"]
+    for name, (named, count) in result["recall"].items():
+        found = Counter(key for row in result["rows"] if row["case"] == name for key in row["found"])
+        told = ", ".join(f"{key} ({times})" for key, times in found.most_common()) or "nothing"
+        lines.append(f"| {name} | {named} of {count} | {told} |")
+    lines += ["", "| finding | right | false | precision |", "|---|---|---|---|"]
+    for name, counts in result["findings"].items():
+        total = counts["right"] + counts["false"]
+        lines.append(
+            f"| {name} | {counts['right']} | {counts['false']} | "
+            + (f"{counts['right'] / total:.0%} |" if total else "– |")
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", nargs="+", default=[], help="parts of the names of cases")
+    parser.add_argument("--runs", type=Path, default=Path("runs/doctor"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "doctor.json")
+    parser.add_argument("--docs", type=Path, help="put the tables between the marks of this page, too")
+    given = parser.parse_args()
+    cases = [c for c in (*SABOTAGED, *HEALTHY) if not given.only or any(part in c.name for part in given.only)]
+    numbers = {case.name: i for i, case in enumerate((*SABOTAGED, *HEALTHY))}
+    asked = [(case, seed) for seed in given.seeds for case in cases]
+    begun = time.perf_counter()
+    with ProcessPoolExecutor(given.jobs) as pool:
+        waiting = [
+            pool.submit(run_number, numbers[case.name], seed, given.runs / f"{numbers[case.name]:02d}-{seed}")
+            for case, seed in asked
+        ]
+        rows = []
+        for (case, _), one in zip(asked, waiting, strict=True):
+            row = judge(case, one.result())
+            rows.append(row)
+            mark = "ok " if (row["named"] if case.must else not row["found"]) and not row["false"] else "-- "
+            print(mark, case.name, row["seed"], row["truth"], *row["found"].values(), sep=" | ", flush=True)
+    result = {
+        "command": "python " + " ".join([Path(sys.argv[0]).as_posix(), *sys.argv[1:]]),
+        "hardware": hardware(),
+        "seeds": given.seeds,
+        "seconds": round(time.perf_counter() - begun, 1),
+        **tables(rows),
+        "rows": rows,
+    }
+    given.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    print(markdown(result))
+    if given.docs:
+        write_between(given.docs, "doctor", markdown(result))
+
+
+def run_number(number: int, seed: int, run: Path) -> Row:
+    """Train a case by its number: cases hold functions, which do not travel between processes."""
+    return train((*SABOTAGED, *HEALTHY)[number], seed, run)
+
+
+if __name__ == "__main__":
+    main()
