@@ -10,17 +10,18 @@ from torch import Tensor
 
 from triptych.data import arrays, embedded
 from triptych.data.adapt import adapted
+from triptych.data.asked import check_options, nothing_there
 from triptych.data.decode import Decoding
+from triptych.data.domains import divided
 from triptych.data.examples import Examples
 from triptych.data.folder import load_folder
 from triptych.data.hub import load_hub, load_parquet, parquet_files
 from triptych.data.source import Source
-from triptych.errors import ConfigurationError, DataError, did_you_mean
+from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.noise import mix
 
 _TABLES = (".csv", ".tsv")
-_BINARISATIONS = ("threshold", "stochastic")
 # Keep the split and the fixed binarisation unrelated to each other, and to the draw of a toy.
 _SPLIT, _BINARISE, _HOLD_OUT = 1, 2, 3
 
@@ -36,6 +37,7 @@ def load(
     seed: int = 0,
     column: str | None = None,
     label_column: str | None = None,
+    domains: str | None = None,
     count: int | None = None,
     skip_bad: bool = False,
     progress: bool = True,
@@ -60,6 +62,8 @@ def load(
         seed: of the split, of the fixed draws of `stochastic`, and of toys.
         column: the column of images in a table that has several.
         label_column: the column of labels in a table.
+        domains: `negative`, `edges` or `rotated`: half of the images, drawn by `seed`, are changed so, and the label
+            of each becomes the one of two domains that it is in; no image is in both.
         count: number of examples of a toy, both sets together (10,000).
         skip_bad: leave out images that cannot be read, with a warning, instead of refusing.
         progress: show a progress bar while decoding.
@@ -77,13 +81,14 @@ def load(
     given = {name: value for name, value in locals().items() if name != "progress" and value is not None}
     if spec not in embedded.NAMES and Path(spec).expanduser().exists():
         given["spec"] = str(Path(spec).expanduser().resolve())
-    _check_options(image_size, colours, binarize, test_fraction, count)
+    check_options(image_size, colours, binarize, test_fraction, count)
     how = Decoding(image_size, colours, skip_bad, progress)
     source = _read(spec, how, levels, column, label_column, count, seed)
     if not len(source.data):
         raise DataError(f"{spec} holds no example: expected two or more")
     source = adapted(source, image_size, colours, levels, spec)
     source = _split(source, test_fraction, seed, spec)
+    source = source if domains is None else divided(source, domains, seed, spec)
     train, test = _examples(source) if binarize is None else binarised(source, binarize, seed, spec)
     return replace(train, source=given), replace(test, source=given)
 
@@ -158,25 +163,6 @@ def require_classes(examples: Examples, what: str) -> None:
         )
 
 
-def _check_options(
-    image_size: int | None,
-    colours: int | None,
-    binarize: str | None,
-    test_fraction: float,
-    count: int | None,
-) -> None:
-    if image_size is not None and image_size < 1:
-        raise ConfigurationError(f"image size {image_size}: expected a number of pixels, 1 or more")
-    if colours not in (None, 1, 3):
-        raise ConfigurationError(f"{colours} colours: expected 1 (grey) or 3 (RGB)")
-    if binarize not in (None, *_BINARISATIONS):
-        raise ConfigurationError(f"binarize {binarize!r}: {did_you_mean(binarize, _BINARISATIONS)}")
-    if not 0 < test_fraction < 1:
-        raise ConfigurationError(f"a test fraction of {test_fraction:g}: expected a number between 0 and 1")
-    if count is not None and count < 2:
-        raise ConfigurationError(f"{count} examples: expected 2 or more, for a training and a test set")
-
-
 def _read(
     spec: str,
     how: Decoding,
@@ -190,7 +176,7 @@ def _read(
     ending = path.suffix.lower()
     own, remote = spec in embedded.NAMES, spec.startswith("hub:")
     if not (own or remote or path.exists()):
-        raise _missing(spec, path)
+        raise nothing_there(spec, path)
     files = [] if own or remote else parquet_files(path)
     if column is not None and not (files or remote):
         raise ConfigurationError(f"--column is for parquet files and hub sets, not for {spec}: leave it out")
@@ -213,19 +199,6 @@ def _read(
     if ending in _TABLES:
         return arrays.load_csv(path, label)
     raise DataError(f"{path} is no data set: expected a folder, or a .npz, .npy, .csv or .parquet file")
-
-
-def _missing(spec: str, path: Path) -> DataError:
-    """Say which part of a path does not exist, and what is there instead."""
-    own = embedded.NAMES if path.name == spec else ()
-    while not path.parent.is_dir():
-        path = path.parent
-    there = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))
-    hint = did_you_mean(path.name, (*own, *there))
-    if hint.startswith("there is:"):
-        hint = did_you_mean(path.name, own or there[:10])
-    where = "no data set or path" if own else f"nothing in {path.parent}"
-    return DataError(f"{spec!r} does not exist: {where} is called {path.name!r}; {hint}")
 
 
 def _split(source: Source, test_fraction: float, seed: int, spec: str) -> Source:

@@ -46,7 +46,7 @@ def variant(*without: str) -> Callable[[Variant], Variant]:
         ]
         cls.__signature__ = inspect.Signature([*kept, *games])  # type: ignore[attr-defined]
         hints = typing.get_type_hints(GAN.__init__)
-        constructor = cls.__init__  # type: ignore[misc]
+        constructor = cls.__init__
         constructor.__annotations__ |= {parameter.name: hints[parameter.name] for parameter in games}
         cls.__doc__ = _documented(cls.__doc__ or "", {parameter.name for parameter in games})
         return cls
