@@ -4,8 +4,8 @@
     python benchmarks/adversarial_mnist.py --data PATH/mnist --minutes 30 dcgan-mnist wgan-gp-mnist
 
 Each is trained with `triptych train --recipe NAME` and measured with `triptych evaluate`, as its recipe says. Run again
-it goes on where it stopped: a run that has had its time is not trained again, and a figure that is stored is not measured
-again, unless `--measure` asks for it.
+it goes on where it stopped: what has had its time is not trained again, and a stored figure is not measured again,
+unless `--measure` asks for it.
 """
 
 from __future__ import annotations
