@@ -19,7 +19,15 @@ from triptych.data import Examples
 from triptych.errors import DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
 from triptych.evaluation import parzen as module
-from triptych.evaluation.parzen import BANDWIDTHS, kernel_log_density, parzen, parzen_estimate, points_of, units_of
+from triptych.evaluation.parzen import (
+    BANDWIDTHS,
+    kernel_log_density,
+    parzen,
+    parzen_estimate,
+    parzen_sklearn,
+    points_of,
+    units_of,
+)
 from triptych.event import Event
 from triptych.models.questions import Sampler
 from triptych.noise import Noise
@@ -108,3 +116,18 @@ def test_what_has_no_estimate_says_why(tmp_path: Path) -> None:
     assert "kernels=0: expected at least 1" in refused(*asked, "--kernels", 0)
     found = json.loads(well(*asked, "--kernels", 16384, "--json"))
     assert found["parzen"]["gan"]["rows"]["samples"]["log-likelihood, nats"]["protocol"].startswith("kde-16k@test-")
+
+
+def test_scikit_learns_trees_overestimate_in_many_dimensions() -> None:
+    """Their bounds do not hold: why papers that used them have figures that exact sums do not reach."""
+    train, test = tp.data.load("digits")
+    subject = Subject(Replayed(train.event, train.data), Protocol.prepare(train, test, kernels=1000))
+    exact, trees = (study(subject).rows["training data"] for study in (parzen, parzen_sklearn))
+    assert trees[0].protocol == f"kde-sklearn-1000@test-{len(test)}" and exact[0].error is not None
+    by_hand = KernelDensity(bandwidth=trees[1].value).fit(points_of(train).double()[:1000])
+    points = points_of(test).double()
+    assert trees[0].value == pytest.approx(by_hand.score_samples(points).mean(), abs=5)
+    assert (trees[0].value or 0) > (exact[0].value or 0) + 1
+    vectors = tp.data.load("ring", count=200)
+    with pytest.raises(Unanswered, match="ask for parzen, which is exact"):
+        parzen_sklearn(Subject(tp.build("gan", vectors[0].event), Protocol.prepare(*vectors)))

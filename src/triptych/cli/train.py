@@ -203,7 +203,7 @@ def recipes(
     for column in ("recipe", "model", "published", "reference"):
         table.add_column(column, overflow="fold", no_wrap=column != "reference")
     for name, recipe in RECIPES.items():
-        table.add_row(name, recipe.model, f"{recipe.figure:.2f} {recipe.unit}", recipe.reference)
+        table.add_row(name, recipe.model, recipe.result, recipe.reference)
     Console().print(table)
     print("\nTo train one: triptych train --recipe NAME --data WHERE-IT-IS.")
 

@@ -47,6 +47,7 @@ STUDIES: dict[str, str] = {
     "disentanglement": "disentanglement",
     "agreement": "agreement",
     "parzen": "parzen",
+    "parzen-sklearn": "parzen",
 }
 """Every study by the name that `evaluate --metrics` takes, and the module below `triptych.evaluation` that has it."""
 
@@ -59,5 +60,5 @@ def find_study(name: str) -> Study:
     """
     if name not in STUDIES:
         raise ConfigurationError(f"no study {name!r}; {did_you_mean(name, STUDIES)}")
-    found: Study = getattr(import_module(f"triptych.evaluation.{STUDIES[name]}"), name)
+    found: Study = getattr(import_module(f"triptych.evaluation.{STUDIES[name]}"), name.replace("-", "_"))
     return found

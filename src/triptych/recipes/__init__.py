@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from triptych.errors import ConfigurationError, did_you_mean
+from triptych.recipes.adversarial import ADVERSARIAL
 from triptych.recipes.autoregressive import AUTOREGRESSIVE
 from triptych.recipes.recipe import DATA, KINDS, Recipe
 from triptych.recipes.variational import VARIATIONAL
 
 __all__ = ["DATA", "KINDS", "RECIPES", "Recipe", "find_recipe"]
 
-RECIPES: dict[str, Recipe] = {**AUTOREGRESSIVE, **VARIATIONAL}
+RECIPES: dict[str, Recipe] = {**AUTOREGRESSIVE, **VARIATIONAL, **ADVERSARIAL}
 """Every recipe by the name that a user can type."""
 
 

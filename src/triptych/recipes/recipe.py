@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 DATA = {"mnist": "hub:ylecun/mnist", "cifar10": "hub:uoft-cs/cifar10"}
 """Where the data of recipes are, if nobody says that they are elsewhere."""
-KINDS = {"mnist": ((1, 28, 28), 2), "cifar10": ((3, 32, 32), 256)}
-"""Shape and levels of their examples, as recipes take them."""
+KINDS = {"mnist": ((1, 28, 28), 256), "cifar10": ((3, 32, 32), 256)}
+"""Shape and levels of their examples; binarised ones have 2."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One published figure and the settings that lead to it, as far as there are options for them.
+    """A published figure and the settings that lead to it, as far as there are options for them.
 
     Args:
         model: name in the catalogue.
         data: name in `DATA`.
-        figure: as published, in `unit`: negative log-likelihood of the test set, so that less is better.
-        unit: "nats" per image, or "bits/dim".
+        figure: as published, in `unit`; None where the paper has none on these data.
+        unit: "nats" per image, "bits/dim", or "%".
         reference: the paper, and the table that has the figure.
         note: what the paper does not say, or what is different here.
         arguments: constructor arguments of the model, where they are not the catalogue's.
@@ -34,11 +34,12 @@ class Recipe:
         validate: share of the training split on which the best weights are chosen.
         protocol: how the figure was measured.
         measured: options of `triptych evaluate` that measure a run so: all test examples.
+        better: 1 if more is better, -1 if less is: negative log-likelihoods.
     """
 
     model: str
     data: str
-    figure: float
+    figure: float | None
     unit: str
     reference: str
     note: str
@@ -48,6 +49,7 @@ class Recipe:
     validate: float = 1 / 6
     protocol: str = ""
     measured: str = "--test-count 10000"
+    better: int = -1
 
     def check(self, event: Event) -> None:
         """Raise unless data are of the kind that the published figure is about.
@@ -56,6 +58,7 @@ class Recipe:
             ConfigurationError: for other images.
         """
         shape, levels = KINDS[self.data]
+        levels = 2 if "binarize" in self.data_options else levels
         if (event.shape, event.levels) != (shape, levels):
             raise ConfigurationError(
                 f"the published figure is of {self.data}, {'×'.join(map(str, shape))} images of {levels} levels: "
@@ -63,6 +66,16 @@ class Recipe:
             )
 
     @property
+    def result(self) -> str:
+        """The figure with its unit and direction; "none" where none is published.
+
+        Negative log-likelihoods are printed as papers print them; an arrow says that more is better.
+        """
+        if self.figure is None:
+            return "none"
+        return f"{self.figure:.2f} {self.unit}" if self.better < 0 else f"{self.figure:g} {self.unit} ↑"
+
+    @property
     def published(self) -> str:
-        """The figure with its unit and source, in a line."""
-        return f"{self.figure:.2f} {self.unit} ({self.reference})"
+        """The same with its source, in a line."""
+        return f"{self.result} ({self.reference})"
