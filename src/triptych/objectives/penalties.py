@@ -69,7 +69,7 @@ def gradient(
     check_weight("gradient", weight=weight, target=target)
     if sided not in SIDES:
         raise ConfigurationError(f"the penalty 'gradient' was given sided={sided}: expected {' or '.join(SIDES)}")
-    u = noise.uniform((len(real), *[1] * (real.dim() - 1)))
+    u = noise.uniform((len(real), *[1] * (real.dim() - 1))).to(real.dtype)
     excess = slope(judge, torch.lerp(fake, real, u)) - target
     return weight * (excess if sided == "two" else torch.relu(excess)) ** 2
 
