@@ -214,7 +214,7 @@ def parzen_sklearn(subject: Subject) -> Table:
 
     Its trees sum the kernels by bounds that do not hold in many dimensions (scikit-learn's issues 7492 and 27186), and
     exceed the sum itself by hundreds of nats: it is no estimate of anything, but figures of
-    Nowozin, Cseke & Tomioka 2016, *f-GAN*, table 2, are of this kind: they print 502 ± 6 nats for training images.
+    Nowozin, Cseke & Tomioka 2016, *f-GAN*, §4.1, are of this kind: they print 502 ± 6 nats for training images.
 
     Args:
         subject: as of `parzen`, of images.

@@ -6,7 +6,7 @@ from typing import Any
 
 from triptych.recipes.recipe import Recipe
 
-_FGAN = "Nowozin et al. 2016, f-GAN, table 2"
+_FGAN = "Nowozin et al. 2016, f-GAN, §4.1"
 _TREES = (
     "the Parzen estimate by scikit-learn's trees from 16,384 samples on the 10,000 test images, as the paper's figures "
     "seem to be; the exact estimate is hundreds of nats lower, for real images too"
