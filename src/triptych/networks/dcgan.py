@@ -6,6 +6,8 @@ Networks*, §3 and fig. 1.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,8 @@ from triptych.networks.blocks import BatchNorm, LeakyReLU, Sizes
 from triptych.networks.games import Canvas, Generator, Outfit, Trunk, cropped
 from triptych.networks.norms import normed
 
+CUT = 0.5 - 0.5 / math.pi
+"""The variance of what a rectifier leaves of a standard normal number."""
 STD = 0.02
 """Of the normal law that weights are drawn from at first (§4)."""
 
@@ -91,7 +95,7 @@ class DCGANGenerator(Generator):
             for i in range(len(widths))
         )
         self.apply(initialise)
-        fans = [inputs + outfit.appended, *(2 * width for width in widths[:-1])]  # 4 taps, half of them cut to 0
+        fans = [inputs + outfit.appended, *(4 * CUT * width for width in widths[:-1])]  # 4 taps a pixel
         for norm, fan in zip(self.norms, fans, strict=True):
             _expect(norm, fan * STD**2)
 
