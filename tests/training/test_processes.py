@@ -19,6 +19,10 @@ MODELS = {
     "gan": ["gan", "--latent", 8, "--generator", "dcgan", "--critic", "dcgan", "--channels", 8, "--critic-steps", 2],
     "tricks": ["gan", "--latent", 8, "--generator", "mlp", "--critic", "mlp", "--hidden", 16, "--critic-steps", 2,
                "--shared-fakes", "--tricks", REMEMBERING],
+    "gan of perceptrons": [
+        "gan", "--latent", 8, "--generator", "mlp", "--critic", "mlp", "--hidden", 16, "--generator-norm", "batch",
+        "--critic-norm", "virtual:reference=96", "--critic-steps", 2,
+    ],
 }  # fmt: skip
 
 
