@@ -57,6 +57,16 @@ class StillGenerator(tp.GAN):
         return critic, replace(generator, rate=0.0)
 
 
+class StillCritic(tp.GAN):
+    """A GAN whose critic takes steps of no length."""
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """Return a critic whose learning rate is 0, and the generator."""
+        critic, generator = super().players
+        return replace(critic, rate=0.0), generator
+
+
 class Blind(nn.Module):
     """A generator that hardly sees its codes."""
 
@@ -158,7 +168,7 @@ SABOTAGED = (
         must=("saturating loss", "critic wins"),
         may=(*LOST,),
     ),
-    Case("critic frozen", "ring", arguments={"critic_rate": 0.0}, must=("generator wins",), may=(*LOST, "oscillation")),
+    Case("critic frozen", "ring", make=StillCritic, must=("generator wins",), may=(*LOST, "oscillation")),
     Case(
         "critic of 2 units",
         "grid",

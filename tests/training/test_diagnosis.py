@@ -1,15 +1,19 @@
 """What goes wrong without a loss saying so is found, told once, and only where it is there."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 import triptych as tp
 from tests.program import well
 from triptych.assessment import load_run
-from triptych.training.diagnosis import ACTIVE, INACTIVE, Examiner, diagnosed
+from triptych.errors import NonFiniteError
+from triptych.training.diagnosis import ACTIVE, AUC, INACTIVE, Examiner, diagnosed
 from triptych.training.files import read_tensors
+from triptych.training.logging import read_metrics
 
 FIT = {"batch_size": 32, "log_every": 10, "lr": 5e-3}
 
@@ -102,3 +106,196 @@ def test_examinations_disturb_nothing_and_resume_where_they_were(digits, tmp_pat
         for path in (tmp_path / "whole" / "metrics.jsonl", tmp_path / "broken" / "metrics.jsonl")
     ]
     assert told[0] == told[1] and [step for step, _ in told[0]] == [50, 60, 70, 80, 90, 100]
+
+
+def test_figures_are_those_of_other_libraries():
+    from scipy.stats import energy_distance
+    from sklearn.metrics import roc_auc_score
+    from sklearn.neighbors import NearestNeighbors
+
+    from triptych.training.diagnosis.figures import advantage, effective, energy, relative_nearest, variety
+
+    draw = torch.Generator().manual_seed(0)
+    real, made = torch.randn(40, 1, generator=draw), 0.5 + torch.randn(30, 1, generator=draw).round(decimals=1)
+    truth = np.r_[np.ones(40), np.zeros(30)]
+    logits = torch.cat([real, made])[:, 0].round(decimals=1)
+    assert advantage(logits[:40], logits[40:]) == pytest.approx(roc_auc_score(truth, logits.numpy()), abs=1e-6)
+    across = 2 * np.abs(real.numpy() - made.numpy().T).mean()
+    expected = energy_distance(real[:, 0].numpy(), made[:, 0].numpy()) ** 2 / across
+    assert energy(real, made) == pytest.approx(expected, abs=1e-5)
+    assert variety(real, 3 * real + 1) == pytest.approx(3, abs=1e-5) and effective(torch.full((7,), 1 / 7)) == (
+        pytest.approx(7)
+    )
+    points, train = torch.randn(9, 3, generator=draw), torch.randn(80, 3, generator=draw)
+    distance = NearestNeighbors(n_neighbors=50).fit(train.numpy()).kneighbors(points.numpy())[0]
+    assert np.allclose(relative_nearest(points, train), distance[:, 0] / distance.mean(1), atol=1e-5)
+    distance = NearestNeighbors(n_neighbors=50).fit(train.numpy()).kneighbors()[0]
+    assert np.allclose(relative_nearest(train, train, torch.arange(80)), distance[:, 0] / distance.mean(1), atol=1e-4)
+
+
+class Replays(tp.GAN):
+    """A GAN that makes given examples."""
+
+    made: torch.Tensor
+
+    def expected(self, z, label):
+        return self.made[torch.arange(len(z)) % len(self.made)]
+
+
+def test_modes_and_classes_are_those_of_what_is_made():
+    train, _ = tp.data.load("ring", count=2000)
+    model = Replays(train.event, latent=2, hidden=8)
+    for kept in (range(8), (1, 5), (2,)):
+        model.made = train.data[torch.isin(train.labels, torch.tensor(kept))][:256]
+        seen = Examiner(model, train).figures()
+        assert (seen["samples/modes"], seen["samples/modes_of"]) == (len(kept), 8)
+        assert seen["samples/good"] > 0.97  # 1 - exp(-9/2) = 0.989 of a Gaussian in the plane
+        assert seen["samples/kinds"] == pytest.approx(len(kept) / 8, abs=0.02)
+        shares = [seen[f"samples/kind/{k}"] for k in range(8)]
+        assert sum(shares) == pytest.approx(1) and [k for k in range(8) if shares[k]] == list(kept)
+    model.made = torch.zeros(1, 2)
+    assert Examiner(model, train).figures()["samples/good"] == 0
+
+
+def test_classes_need_no_labels_in_training_and_copies_are_seen(digits):
+    model = Replays(digits.event, latent=2, hidden=8)
+    model.made = digits.data[digits.labels == 3].float()
+    with_labels, without = (Examiner(model, x).figures() for x in (digits, replace(digits, labels=None)))
+    assert with_labels["samples/kind/3"] == 1 and with_labels["samples/kinds"] == pytest.approx(0.1, abs=0.01)
+    assert without["samples/kinds"] < 0.5  # by clusters
+    assert with_labels["samples/novelty"] < 0.01
+    model.made = tp.data.load("digits")[1].data[:256].float()
+    assert Examiner(model, digits).figures()["samples/novelty"] == pytest.approx(1, abs=0.25)
+
+
+GAME = {
+    "verdicts/auc": 0.8,
+    "verdicts/spread": 1.0,
+    "verdicts/slope": 0.5,
+    "samples/energy": 0.05,
+    "samples/variety": 0.95,
+    "samples/kinds": 0.95,
+    "samples/novelty": 1.0,
+    "samples/kind/0": 0.5,
+    "samples/kind/1": 0.5,
+    "critic/gradient_norm": 1.0,
+    "generator/gradient_norm": 1.0,
+}
+SICK = {
+    "critic wins": {"verdicts/auc": 1.0, "samples/energy": 0.6},
+    "saturating loss": {"verdicts/auc": 1.0, "verdicts/slope": 1e-4},
+    "generator wins": {"verdicts/auc": 0.5, "samples/energy": 0.6},
+    "dead critic": {"verdicts/spread": 1e-6},
+    "mode collapse": {"samples/kinds": 0.3},
+    "memorisation": {"samples/novelty": 0.05},
+    "exploding gradients": {"generator/gradient_norm": 1e4},
+}
+
+
+def played(sick=None, begins=1000, ends=2001):
+    """Return the records of a game whose figures change a little, and from some round on as given."""
+    records = []
+    for step in range(100, ends, 100):
+        figures = GAME | {"samples/energy": 0.05 + 1e-3 * (step // 100 % 3)}
+        records.append({"step": step, "seconds": step / 100} | figures | (sick if sick and step >= begins else {}))
+    return records
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_each_finding_says_what_is_so_and_since_when(name):
+    moving = [{"samples/variety": 0.9 + 0.01 * (i % 3)} for i in range(20)]
+    records = [a | b for a, b in zip(played(SICK[name]), moving, strict=True)]
+    found = diagnosed(records)
+    assert [(f.name, f.since) for f in found] == [(name, 1000)]
+    assert "--" in found[0].advice or "data" in found[0].advice
+    recovered = [*records, *(r | {"step": r["step"] + 2000} for r in played(ends=501))]
+    assert diagnosed(recovered) == [], "what recovered does not count"
+    assert diagnosed(records[:11]) == [], "two examinations are not enough"
+
+
+def test_a_game_that_stands_still_or_turns_is_told_from_one_that_gets_better():
+    frozen = [r | {"samples/energy": 0.3} for r in played()]
+    assert [f.name for f in diagnosed(frozen)] == ["still generator"]
+
+    def turning(falls):
+        for i, record in enumerate(played()):
+            far = 0.2 * (0.9**i if falls else 1 + 0.01 * (i % 3))
+            yield record | {"samples/energy": far, "samples/kind/0": i % 2, "samples/kind/1": 1 - i % 2}
+
+    (found,) = diagnosed(list(turning(falls=False)))
+    assert found.name == "oscillation" and "100%" in found.seen and diagnosed(list(turning(falls=True))) == []
+
+
+def test_games_are_examined_alike_whether_interrupted_or_not(tmp_path):
+    train, _ = tp.data.load("ring", count=1000)
+
+    def fitted(name, steps, **options):
+        model = tp.build("gan", train.event, latent=2, hidden=8)
+        tp.fit(model, train, steps=steps, run=tmp_path / name, ema=0.9, progress=False, checkpoint_every=50, **options)
+        return model, [
+            {k: v for k, v in r.items() if k not in ("seconds", "images_per_s")}
+            for r in read_metrics(tmp_path / name / "metrics.jsonl")
+        ]
+
+    model, whole = fitted("whole", 400)
+    fitted("broken", 150)
+    resumed, broken = fitted("broken", 400, resume=True)
+    assert [r["step"] for r in whole if AUC in r] == [100, 200, 300, 400]
+    assert [r for r in broken if AUC in r] == [r for r in whole if AUC in r]
+    rarely, _ = fitted("rarely", 400, log_every=400)
+    for other in (resumed, rarely):
+        assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+class Poison(torch.nn.Module):
+    """Passes on what it is given; from one call on NaN, or a gradient that is NaN."""
+
+    def __init__(self, inner, calls, how):
+        super().__init__()
+        self.inner, self.calls, self.how = inner, calls, how
+
+    def forward(self, x):
+        y = self.inner(x)
+        self.calls -= self.training
+        if self.calls > 0:
+            return y
+        return y * float("nan") if self.how == "output" else y + torch.sqrt((y - y.detach()).abs())
+
+
+def poisoned(model, name, calls, how):
+    owner, _, last = name.rpartition(".")
+    parent = model.get_submodule(owner)
+    parent.register_module(last, Poison(getattr(parent, last), calls, how))
+    return model
+
+
+@pytest.mark.parametrize("how", ["output", "gradient"])
+@pytest.mark.parametrize(
+    ("name", "options"), [("vae", {"encoder": "mlp", "decoder": "mlp"}), ("pixelcnn", {}), ("gan", {})]
+)
+def test_the_layer_that_a_number_was_lost_in_is_named(digits, tmp_path, name, options, how):
+    sizes = {"channels": 4, "layers": 2} if name == "pixelcnn" else {"hidden": 8}
+    model = tp.build(name, digits.event, **sizes, **options)
+    layers = [n for n, m in model.named_modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))]
+    own = [n for n in layers if n.startswith("critic")] or layers
+    layer = own[len(own) // 2]
+    calls = 7 if name == "gan" else 3  # a critic judges thrice a round: real, made, and made for the generator
+    with pytest.raises(NonFiniteError, match="at step 3") as stopped:
+        tp.fit(poisoned(model, layer, calls, how), digits, steps=9, run=tmp_path / name, progress=False)
+    said = f"first in the output of {layer})" if how == "output" else "first in the gradient of "
+    assert said in str(stopped.value)
+    (found,) = diagnosed(read_metrics(tmp_path / name / "metrics.jsonl"))
+    assert found.name == "non-finite figures" and found.since == 3
+    if how == "output":
+        assert layer in found.seen
+    else:  # nearest to where it came from: this layer, not one before it
+        assert f"gradient of {layer}.inner." in found.seen
+    out = well("diagnose", tmp_path / name)
+    assert "non-finite figures, since round 3" in out
+
+
+def test_weights_that_are_lost_are_named(digits, tmp_path):
+    model = tp.build("vae", digits.event, latent=2, hidden=8, encoder="mlp", decoder="mlp")
+    with pytest.raises(NonFiniteError) as stopped:
+        tp.fit(model, digits, steps=50, lr=1e38, progress=False)
+    assert "step 2" in str(stopped.value) and ("output of" in str(stopped.value) or "weights of" in str(stopped.value))

@@ -73,10 +73,7 @@ def _records(run: Path) -> Sequence[Record]:
 
 
 def _print(records: Sequence[Record], findings: Sequence[Finding], looked: Sequence[Detector]) -> None:
-    """Print a table of the findings, or what was looked for."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print the findings, and what else was looked for."""
     rounds = int(records[-1]["step"])
     if not findings:
         typer.echo(f"nothing was found in {rounds:,} rounds. Looked for:")
@@ -84,12 +81,10 @@ def _print(records: Sequence[Record], findings: Sequence[Finding], looked: Seque
         for one in looked:
             typer.echo(f"  {one.name:<{width}}  {one.summary}")
         return
-    table = Table(box=None, header_style="bold", padding=(0, 2, 1, 0))
-    for column in ("finding", "since round", "seen", "told if", "try"):
-        table.add_column(column, overflow="fold", justify="right" if column == "since round" else "left")
     for finding in findings:
-        table.add_row(finding.name, f"{finding.since:,}", finding.seen, finding.threshold, finding.advice)
-    Console().print(table)
+        typer.echo(f"{finding.name}, since round {finding.since:,}")
+        for what, said in (("seen", finding.seen), ("told if", finding.threshold), ("try", finding.advice)):
+            typer.echo(f"  {what:<7}  {said}")
     others = [one.name for one in looked if one.name not in {finding.name for finding in findings}]
     if others:
         typer.echo(f"looked for in {rounds:,} rounds and not found: {', '.join(others)}")
