@@ -67,7 +67,7 @@ def agreement(subject: Subject) -> Table:
         what = "samples of a class" if not model.classes else "samples"
         raise Unanswered(f"{type(model).__name__} draws no {what}: train a model with --classes N")
     classes_of(protocol.train)
-    extractor = _classifier(subject)
+    extractor = classifier_of(subject)
     net = extractor.function
     assert isinstance(net, LabelsNet)
     names = protocol.train.classes or tuple(map(str, range(net.classes)))
@@ -87,7 +87,7 @@ def agreement(subject: Subject) -> Table:
     return Table(title, ("samples, %", "test data, %"), rows, f"told by a {extractor.note}")
 
 
-def _classifier(subject: Subject) -> Extractor:
+def classifier_of(subject: Subject) -> Extractor:
     """Return the comparison's own classifier, or else one that is trained."""
     protocol = subject.protocol
     if isinstance(protocol.extractor.function, LabelsNet):

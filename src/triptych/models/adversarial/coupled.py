@@ -37,7 +37,7 @@ def by_domain(parts: nn.ModuleList, x: Tensor, label: Tensor) -> Tensor:
 
 
 class CoupledGenerator(nn.Module):
-    """A network that all domains share, from the code on, then layers of each domain's own.
+    """A network that all domains share, from the code on, then a layer of each domain's own.
 
     Args:
         shared: from codes to `(B, features, H, W)`, or `(B, features)` for vectors.
@@ -49,12 +49,9 @@ class CoupledGenerator(nn.Module):
     def __init__(self, shared: nn.Module, event: Event, features: int, domains: int) -> None:
         super().__init__()
         self.shared = shared
-
-        def own() -> nn.Module:
-            layers = (_linear(event, features, features), nn.ReLU(), _linear(event, features, event.shape[0]))
-            return nn.Sequential(nn.ReLU(), *layers)
-
-        self.own = nn.ModuleList(own() for _ in range(domains))
+        self.own = nn.ModuleList(
+            nn.Sequential(nn.ReLU(), _linear(event, features, event.shape[0])) for _ in range(domains)
+        )
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         """Return the example of each code in the domain of its label."""
@@ -107,8 +104,8 @@ class CoupledGAN(GAN):
 
     What is high-level is decided in the shared layers and drawn in each domain's own, so that one code gives one
     example in each domain, and these correspond, although the game sees unpaired examples only, labelled by their
-    domain: `decode(z, label=d)`. Each domain owns the generator's last two layers, next to the example, and the
-    critic's first. Reference: Liu & Tuzel 2016, *Coupled Generative Adversarial Networks*, §3.
+    domain: `decode(z, label=d)`. Each domain owns the generator's last layer, next to the example, and the critic's
+    first. That they correspond follows from the sharing alone, and may fail: no term asks for it. Reference: Liu & Tuzel 2016, *Coupled Generative Adversarial Networks*, §3.
 
     Args:
         event: what one example is.

@@ -1,0 +1,128 @@
+"""Whether examples that were made of one code belong together: of two domains, or of one identity."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from triptych.data.domains import DOMAINS
+from triptych.evaluation.agreement import classified, classifier_of
+from triptych.evaluation.classifier import LabelsNet
+from triptych.evaluation.figure import Figure, proportion
+from triptych.evaluation.likelihood import mean_and_error
+from triptych.evaluation.metrics import Subject, Unanswered
+from triptych.evaluation.protocol import subset
+from triptych.evaluation.spaces import classes_of
+from triptych.evaluation.studies import Table
+from triptych.models.adversarial.coupled import CoupledGAN
+from triptych.models.adversarial.semantic import SemanticGAN, partners
+from triptych.noise import Noise, mix
+
+PAIRS = 2000
+"""Pairs that are drawn."""
+
+
+def correlations(first: Tensor, second: Tensor) -> Tensor:
+    """Return Pearson's correlation over the sub-pixels of each pair, `(N,)`; 0 where an image is all one level.
+
+    Args:
+        first: `(N, …)`.
+        second: as many of the same shape.
+
+    Example:
+        >>> ramp = torch.arange(4.0)[None]
+        >>> correlations(ramp, 3 - ramp), correlations(ramp, 0 * ramp)
+        (tensor([-1.]), tensor([0.]))
+    """
+    a, b = (x.flatten(1).double() - x.flatten(1).double().mean(1, keepdim=True) for x in (first, second))
+    scale = (a.square().sum(1) * b.square().sum(1)).sqrt()
+    return torch.where(scale > 0, (a * b).sum(1) / scale.clamp(min=1e-300), scale).float()
+
+
+def domains(subject: Subject) -> Table:
+    """Change one side of pairs as the data's second domain is made, and correlate it with the other side.
+
+    Each pair is one code in both domains. The change, of which the model knows nothing, is the data's: `--domains`.
+    Beside it stand pairs of two codes, and what the same figures are for real pairs: 1 and the correlation of two
+    unrelated test examples.
+
+    Args:
+        subject: a coupled GAN that was trained on `load(..., domains=...)`.
+
+    Raises:
+        Unanswered: for another model, or data whose domains were not made so.
+    """
+    model, protocol = subject.model, subject.protocol
+    name = protocol.train.source.get("domains")
+    if not isinstance(model, CoupledGAN):
+        raise Unanswered(f"{type(model).__name__} has no two domains of one code: see coupled-gan")
+    if name is None or model.classes != 2 or model.event.levels is None:
+        raise Unanswered("the data's domains were not made by --domains: what corresponds is not known")
+    codes = model.sample_codes(PAIRS, seed=mix(protocol.seed, 61))
+    first, second = (model.decode(codes, label=label).data for label in (0, 1))
+    top = model.event.levels - 1
+    others = _others(len(codes), mix(protocol.seed, 62))
+    changed = DOMAINS[name](first, top)
+    test = protocol.test
+    assert test.labels is not None, "domains are labels"
+    unrelated = DOMAINS[name](test.data[test.labels == 0], top)
+    rows = {
+        "samples": (_mean(correlations(changed, second)), _mean(correlations(changed, second[others]))),
+        "test data": (
+            Figure(1.0, None, "", "by-definition"),
+            _mean(correlations(unrelated, unrelated[_others(len(unrelated), mix(protocol.seed, 63))])),
+        ),
+    }
+    title = f"one code in two domains: '{name}' of the first, correlated with the second, {PAIRS:,} codes"
+    return Table(title, ("same code", "another code"), rows, "mean of Pearson's correlation over the sub-pixels")
+
+
+def identity(subject: Subject) -> Table:
+    """Let an independent classifier tell the class of pairs of one identity code, and of pairs of two.
+
+    Args:
+        subject: an SD-GAN on data whose labels are the identities.
+
+    Returns:
+        The shares of pairs that are told to be of one class; those of any two agree by chance. The same of test data.
+
+    Raises:
+        Unanswered: for another model, or data without labels of two classes.
+    """
+    model, protocol = subject.model, subject.protocol
+    if not isinstance(model, SemanticGAN):
+        raise Unanswered(f"{type(model).__name__} has no code of an identity: see sd-gan")
+    classes_of(protocol.train)
+    extractor = classifier_of(subject)
+    net = extractor.function
+    assert isinstance(net, LabelsNet)
+    codes = model.sample_identities(PAIRS, 2, seed=mix(protocol.seed, 64))
+    sides = [classified(net, model.decode(codes[:, side])) for side in (0, 1)]
+    test = subset(protocol.test, PAIRS, mix(protocol.seed, 65))
+    assert test.labels is not None, "the splits are labelled alike"
+    told, noise = classified(net, test), Noise.of(mix(protocol.seed, 66))
+    rows = {
+        "samples": _agreeing(*sides, mix(protocol.seed, 67)),
+        "test data": _agreeing(*(told[rows] for rows in partners(test.labels, noise)), mix(protocol.seed, 68)),
+    }
+    return Table("pairs that are of one class", ("same identity, %", "any two, %"), rows, f"told by a {extractor.note}")
+
+
+def _agreeing(first: Tensor, second: Tensor, seed: int) -> tuple[Figure, Figure]:
+    """Return the share of pairs told to be of one class, and the same of shuffled pairs."""
+    n = len(first)
+    together, apart = (int((first == other).sum()) for other in (second, second[_others(n, seed)]))
+    return proportion(together, n, f"same-class-{n}"), proportion(apart, n, f"same-class-shuffled-{n}")
+
+
+def _others(n: int, seed: int) -> Tensor:
+    """Return for each of n another one: a cycle through all of them, drawn."""
+    order = Noise.of(seed).uniform((n,)).argsort()
+    other = torch.empty_like(order)
+    other[order] = order.roll(1)
+    return other
+
+
+def _mean(values: Tensor) -> Figure:
+    mean, error = mean_and_error(values)
+    return Figure(mean, error, "", f"correlation-{len(values)}")
