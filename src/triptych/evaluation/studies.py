@@ -46,6 +46,9 @@ STUDIES: dict[str, str] = {
     "probe": "representation",
     "disentanglement": "disentanglement",
     "agreement": "agreement",
+    "matching": "matching",
+    "domains": "correspondence",
+    "identity": "correspondence",
     "parzen": "parzen",
     "parzen-sklearn": "parzen",
 }
