@@ -199,13 +199,15 @@ class Ending(nn.Module):
 def test_a_critic_that_ends_in_a_bounded_activation_is_refused(end):
     for critic in (Ending(end), nn.Sequential(Ending(end), nn.Identity())):
         with pytest.raises(ConfigurationError, match="the critic ends in .*'wasserstein' takes logits"):
-            refuse_bounded(critic, "wasserstein")
+            refuse_bounded(critic, LOSSES["wasserstein"])
+        with pytest.raises(ConfigurationError, match="'least-squares' takes logits"):
+            refuse_bounded(critic, resolve_loss("least-squares:fake_label=-1"))
         refuse_bounded(critic, lambda real, fake: Play(fake - real, -fake))
 
 
 @pytest.mark.parametrize("end", [nn.Identity(), nn.LeakyReLU(), lambda x: 2 * x, lambda x: x if x.sum() > 0 else -x])
 def test_another_critic_is_not(end):
-    refuse_bounded(Ending(end), "wasserstein")
+    refuse_bounded(Ending(end), LOSSES["wasserstein"])
 
 
 def test_minimax_saturates_where_non_saturating_does_not():

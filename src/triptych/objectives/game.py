@@ -85,26 +85,29 @@ _SHAPING = (
 )
 
 
-def refuse_bounded(critic: nn.Module, loss: str | Loss) -> None:
+def refuse_bounded(critic: nn.Module, loss: Loss) -> None:
     """Refuse a critic that ends in a bounded activation: the losses that have names take logits.
 
-    The critic is traced, not run. A user's own loss may want any values, and what cannot be traced is not judged.
+    The critic is traced, not run. What cannot be traced is not judged, and nor is the critic of a user's own loss.
+
+    Args:
+        critic: maps scaled examples to `(B, 1)`.
+        loss: as `resolve_loss` returns it.
 
     Raises:
         ConfigurationError: naming the activation.
 
     Example:
-        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), "hinge")
+        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), resolve_loss("hinge"))
         Traceback (most recent call last):
         triptych.errors.ConfigurationError: the critic ends in Sigmoid, and the loss 'hinge' takes logits, ...
-        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), nn.Linear(1, 1)), "hinge")
+        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), nn.Linear(1, 1)), resolve_loss("hinge"))
     """
-    if callable(loss):
-        return
-    last = _last_activation(critic)
+    name = next((name for name, known in LOSSES.items() if known is getattr(loss, "func", loss)), None)
+    last = _last_activation(critic) if name else ""
     if last.lower().replace("_", "") in {name.lower() for name in BOUNDED}:
         raise ConfigurationError(
-            f"the critic ends in {last}, and the loss {loss!r} takes logits, which are not bounded: end it in its last "
+            f"the critic ends in {last}, and the loss {name!r} takes logits, which are not bounded: end it in its last "
             "linear layer"
         )
 

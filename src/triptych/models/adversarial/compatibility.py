@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from triptych.errors import ConfigurationError
 from triptych.models.adversarial.tricks import Trick
 from triptych.objectives.adversarial import Loss, wasserstein
-from triptych.objectives.game import TellsFeatures
+from triptych.objectives.game import TellsFeatures, refuse_bounded
 
 
 def check_numbers(critic_rate: float, weight_clip: float, rate: float, beta1: float, beta2: float) -> None:
@@ -55,16 +55,18 @@ def check_tricks(critic: nn.Module, tricks: Sequence[Trick], own: bool) -> None:
 
 
 def check_held(critic: nn.Module, loss: Loss, penalised: bool, weight_clip: float, own: bool) -> None:
-    """Raise `ConfigurationError` for weights that are clipped in vain, and for an estimate by a critic of any slope.
+    """Raise `ConfigurationError` for weights that are clipped in vain, and for a critic whose outputs do not suit the loss.
 
     Without a bound on its slope a critic's value estimates no Wasserstein distance: it can be any number (Arjovsky
-    et al. 2017, eq. 3). A loss or a critic of the user's own is not looked into.
+    et al. 2017, eq. 3). A user's own loss is not looked into, and of a user's own critic only how it ends.
     """
     if weight_clip and any(map(parametrize.is_parametrized, critic.modules())):
         raise ConfigurationError(
             f"weight_clip={weight_clip:g} was given with weights that are normalised after they are clipped: "
             "set critic_norm='none', or weight_clip=0"
         )
+    if own:
+        refuse_bounded(critic, loss)
     if loss is wasserstein and not (own or penalised or weight_clip or normalised(critic)):
         raise ConfigurationError(
             "loss='wasserstein' was given without a bound on the critic's slope, and then estimates nothing: "

@@ -20,7 +20,7 @@ from triptych.models.questions import Encoder
 from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.adversarial import Loss
-from triptych.objectives.game import Game, judged
+from triptych.objectives.game import Game, judged, refuse_bounded
 
 
 class ContextAutoencoder(Completer, Encoder):
@@ -102,6 +102,8 @@ class ContextAutoencoder(Completer, Encoder):
         if adversarial:
             sizes = sizes._replace(activation="leaky-relu", layers=2)
             self.critic = resolve_encoder(critic, event, 1, sizes, spectral=True)
+            if isinstance(critic, nn.Module):
+                refuse_bounded(critic, self.game.loss)
 
     @property
     def players(self) -> tuple[Player, ...]:
