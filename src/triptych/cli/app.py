@@ -15,6 +15,7 @@ from triptych.cli.compress import compress
 from triptych.cli.denoise import denoise
 from triptych.cli.diagnose import diagnose
 from triptych.cli.encode import encode, reconstruct
+from triptych.cli.invert import invert
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
 from triptych.cli.score import score
@@ -45,6 +46,7 @@ app.command()(sample)
 app.command()(complete)
 app.command()(reconstruct)
 app.command()(encode)
+app.command()(invert)
 app.command()(interpolate)
 app.command()(traverse)
 app.command()(manifold)

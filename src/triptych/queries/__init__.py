@@ -21,6 +21,7 @@ from triptych.queries.anomaly import anomaly_scores, auroc
 from triptych.queries.arithmetic import attribute_vector, shift
 from triptych.queries.codes import Decoded, Spread, decode_rows, shades, spread_of
 from triptych.queries.export import save_codes
+from triptych.queries.inversion import Inverted, invert
 from triptych.queries.paths import code_path, interpolate
 from triptych.queries.reconstruction import squared_errors
 from triptych.queries.traversal import importance, manifold, traverse
@@ -35,6 +36,7 @@ __all__ = [
     "Density",
     "Encoder",
     "ImportanceWeighted",
+    "Inverted",
     "LatentSampler",
     "Reconstructor",
     "Sampler",
@@ -49,6 +51,7 @@ __all__ = [
     "decode_rows",
     "importance",
     "interpolate",
+    "invert",
     "likelihood_kind",
     "manifold",
     "save_codes",

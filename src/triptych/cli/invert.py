@@ -1,0 +1,141 @@
+"""`triptych invert`: codes of examples, found by descent, for models that have no encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from triptych.cli.codes import LabelOfAll, decoder_of
+from triptych.cli.inputs import (
+    Count,
+    Fit,
+    Images,
+    OtherData,
+    Overwrite,
+    Run,
+    check_sources,
+    labels_of,
+    read_data,
+    read_images,
+    tested,
+)
+from triptych.cli.options import Debug, Quiet, Seed
+from triptych.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from triptych.data.examples import Examples
+    from triptych.queries import Inverted
+
+
+def invert(
+    run: Run,
+    data: OtherData = None,
+    image: Images = None,
+    count: Count = 8,
+    steps: Annotated[int, typer.Option("--steps", help="Of each descent.")] = 500,
+    restarts: Annotated[int, typer.Option("--restarts", help="Descents for each example.")] = 4,
+    prior_weight: Annotated[
+        float, typer.Option("--prior-weight", help="How much a code costs that is far out in the prior.")
+    ] = 0.0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A .png or an .npz file.")] = Path("inverted.png"),
+    codes: Annotated[
+        Path | None, typer.Option("--codes", help="Write the codes, too: an .npz, a .csv or a .parquet file.")
+    ] = None,
+    label: LabelOfAll = None,
+    fit: Fit = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find the code of each example by descent, and say how near what it decodes to comes.
+
+    Drawn are the examples, below each the nearest of 256 samples of the model, and what the code found decodes to, with
+    its root mean squared error: of images black and white differ by 1, vectors are in units of the data's spread.
+    """
+    from triptych.cli.output import check_free
+    from triptych.queries import invert as inverted
+    from triptych.queries import save_codes
+    from triptych.queries.export import TABLES, check_table
+
+    check_free(out, overwrite, (".png", ".npz"))
+    if codes is not None:
+        check_free(codes, overwrite, TABLES)
+        check_table(codes)
+    check_sources(image, data, "test")
+    model: Any = decoder_of(run, out)
+    given = _given(run, model, data, image, count, fit, seed, quiet)
+    own = labels_of(model, given, label, 1)
+    found = inverted(
+        model,
+        given,
+        steps=steps,
+        restarts=restarts,
+        prior_weight=prior_weight,
+        label=own,
+        seed=seed,
+        progress=not quiet,
+    )
+    _write(model, given, own, found, out)
+    if codes is not None:
+        save_codes(codes, found.codes, given.labels)
+    _tell(given, found)
+    if not quiet:
+        also = "" if codes is None else f"; codes: {codes}"
+        typer.echo(f"{len(given)} inverted by {run} (seed {seed}): {out}{also}")
+
+
+def _given(
+    run: Path, model: Any, data: str | None, image: list[Path] | None, count: int, fit: bool, seed: int, quiet: bool
+) -> Examples:
+    if image:
+        return read_images(image, run, model.event, fit, seed)
+    if data is None:
+        return tested(run, model, count, quiet)
+    if count < 1:
+        raise ConfigurationError(f"--count {count}: expected at least 1 example")
+    return read_data(data, run, model, quiet)[1][:count]
+
+
+def _write(model: Any, given: Examples, label: Any, found: Inverted, out: Path) -> None:
+    """Write examples and what their codes decode to: a picture with the errors, or arrays."""
+    import numpy as np
+
+    from triptych.captions import captioned
+    from triptych.pictures import picture, png
+    from triptych.queries import shades
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        done = model.decode(found.codes, label=label)
+        arrays = {"x": given.data, "inverted": done.data, "codes": found.codes, "rmse": found.errors}
+        labelled = {} if given.labels is None else {"y": given.labels}
+        np.savez_compressed(out, **{name: array.numpy() for name, array in {**arrays, **labelled}.items()})
+        return
+    levels = shades(model.event)
+    done = model.decode(found.codes, label=label, levels=levels)
+    if not given.event.is_image:
+        out.write_bytes(picture(done, real=given))
+        return
+    nearest = model.decode(found.nearest, label=label, levels=levels)
+    errors = [f"{error:.3f}" for error in found.errors.tolist()]
+    out.write_bytes(png(captioned([given, nearest, done], errors, min(len(errors), 16))))
+
+
+def _tell(given: Examples, found: Inverted) -> None:
+    """Print the error of each example, and their mean beside that of the nearest samples."""
+    from triptych.evaluation.figure import Figure
+    from triptych.evaluation.likelihood import mean_and_error
+    from triptych.queries.inversion import DRAWS
+
+    typer.echo(f"example  label  RMSE    nearest of {DRAWS} samples")
+    for i, (error, drawn) in enumerate(zip(found.errors.tolist(), found.drawn.tolist(), strict=True)):
+        named = "–"
+        if given.labels is not None and given.labels.dim() == 1:
+            number = int(given.labels[i])
+            named = given.classes[number] if given.classes else str(number)
+        typer.echo(f"{i:>7}  {named:>5}  {error:<6.4f}  {drawn:.4f}")
+    means = [Figure(*mean_and_error(side)).text for side in (found.errors, found.drawn)]
+    typer.echo(f"root mean squared error {means[0]}, nearest of {DRAWS} samples {means[1]}")
