@@ -62,6 +62,8 @@ SHARED = """
 import sys, torch, torch.distributed as dist
 from triptych.distributions import DiagonalNormal
 from triptych.noise import Noise
+from triptych.objectives.adversarial import LOSSES
+from triptych.objectives.penalties import dragan
 from triptych.objectives.variational import RateWeight, split_rate
 
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -73,18 +75,27 @@ q = DiagonalNormal(leaf[:, :3], leaf[:, 3:])
 z = q.mean + q.log_scale.exp() * Noise.of(1).normal((4, 3))[share]
 rate = q.kl_by_dimension()
 level = 0.1 + float(sys.argv[4])
+
+def show(loss, gradient):
+    for row in torch.cat([loss.unsqueeze(1), gradient], 1).tolist():
+        print(*row)
+    print("-")
+
 for weight in (RateWeight(free_bits=level), RateWeight(capacity=3 * level), RateWeight(total_correlation=3.0)):
     dependence = split_rate(z, q, z.sum(1)).total_correlation if weight.splits else None
     loss = weight.excess(rate, None, dependence)
     (gradient,) = torch.autograd.grad(loss.mean() / world, leaf, retain_graph=True)
-    for row in torch.cat([loss.unsqueeze(1) if weight.splits else gradient[:, :1], gradient], 1).tolist():
-        print(*row)
-    print("-")
+    show(loss if weight.splits else gradient[:, 0], gradient)
+for loss in LOSSES["relativistic-average"](leaf[:, 0], leaf[:, 1]):
+    show(loss, *torch.autograd.grad(loss.mean() / world, leaf, retain_graph=True))
+noise = Noise(torch.Generator().manual_seed(3), rank, world)
+show(dragan(lambda x: (x**2).sum(1), leaf, leaf, noise).detach(), leaf)
 """
 
 
 def test_objectives_of_the_whole_minibatch_are_those_of_one_process(tmp_path):
-    """Free bits and capacity look at its mean, total correlation at all its posteriors."""
+    """Free bits and capacity look at its mean, total correlation at all its posteriors, a relativistic game at both
+    means, DRAGAN at the deviation."""
 
     def rows(world):
         programs = [
@@ -99,5 +110,5 @@ def test_objectives_of_the_whole_minibatch_are_those_of_one_process(tmp_path):
                              for row in "".join(part).splitlines()])  # fmt: skip
 
     one, two = rows(1), rows(2)
-    assert one.shape == (12, 7) and one.abs().max() > 0.01
+    assert one.shape == (24, 7) and one.abs().max() > 0.01
     assert torch.allclose(one, two, atol=1e-5)

@@ -55,7 +55,7 @@ def check_tricks(critic: nn.Module, tricks: Sequence[Trick], own: bool) -> None:
 
 
 def check_held(critic: nn.Module, loss: Loss, penalised: bool, weight_clip: float, own: bool) -> None:
-    """Raise `ConfigurationError` for weights that are clipped in vain, and for a critic whose outputs do not suit the loss.
+    """Raise `ConfigurationError` for weights clipped in vain, and for a critic whose outputs do not suit the loss.
 
     Without a bound on its slope a critic's value estimates no Wasserstein distance: it can be any number (Arjovsky
     et al. 2017, eq. 3). A user's own loss is not looked into, and of a user's own critic only how it ends.
