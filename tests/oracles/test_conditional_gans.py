@@ -100,7 +100,7 @@ def test_the_bound_is_the_mutual_information_for_the_true_posterior_and_below_it
 
 
 def test_the_bound_of_a_continuous_code_is_below_its_mutual_information_by_quadrature():
-    """x = c + N(0, s²), Q(c | x) = N(a x, b²) with the least squares a and b: what is lost is Q not being the posterior."""
+    """x = c + N(0, s²), Q(c | x) = N(a x, b²) with the least squares a and b: Q is not the posterior."""
     layout, s = Layout("none", 1), 0.5
     density = lambda x: (stats.norm.cdf((x + 1) / s) - stats.norm.cdf((x - 1) / s)) / 2  # noqa: E731
     entropy = -integrate.quad(lambda x: density(x) * math.log(density(x)), -4, 4, limit=200)[0]

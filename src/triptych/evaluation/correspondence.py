@@ -66,7 +66,7 @@ def domains(subject: Subject) -> Table:
     test = protocol.test
     assert test.labels is not None, "domains are labels"
     unrelated = DOMAINS[name](test.data[test.labels == 0], top)
-    rows = {
+    rows: dict[str, tuple[Figure, ...]] = {
         "samples": (_mean(correlations(changed, second)), _mean(correlations(changed, second[others]))),
         "test data": (
             Figure(1.0, None, "", "by-definition"),
@@ -97,13 +97,13 @@ def identity(subject: Subject) -> Table:
     net = extractor.function
     assert isinstance(net, LabelsNet)
     codes = model.sample_identities(PAIRS, 2, seed=mix(protocol.seed, 64))
-    sides = [classified(net, model.decode(codes[:, side])) for side in (0, 1)]
+    first, second = (classified(net, model.decode(codes[:, side])) for side in (0, 1))
     test = subset(protocol.test, PAIRS, mix(protocol.seed, 65))
     assert test.labels is not None, "the splits are labelled alike"
-    told, noise = classified(net, test), Noise.of(mix(protocol.seed, 66))
-    rows = {
-        "samples": _agreeing(*sides, mix(protocol.seed, 67)),
-        "test data": _agreeing(*(told[rows] for rows in partners(test.labels, noise)), mix(protocol.seed, 68)),
+    told, (one, other) = classified(net, test), partners(test.labels, Noise.of(mix(protocol.seed, 66)))
+    rows: dict[str, tuple[Figure, ...]] = {
+        "samples": _agreeing(first, second, mix(protocol.seed, 67)),
+        "test data": _agreeing(told[one], told[other], mix(protocol.seed, 68)),
     }
     return Table("pairs that are of one class", ("same identity, %", "any two, %"), rows, f"told by a {extractor.note}")
 

@@ -33,7 +33,7 @@ def best_matching(categories: Array, classes: Array, values: int) -> Array:
         >>> best_matching(np.array([1, 1, 0, 0, 0]), np.array([0, 0, 1, 1, 0]), 3)
         array([ 1,  0, -1])
     """
-    from scipy.optimize import linear_sum_assignment
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
     table = np.zeros((values, int(classes.max()) + 1))
     np.add.at(table, (categories, classes), 1)

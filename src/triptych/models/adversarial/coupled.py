@@ -105,7 +105,8 @@ class CoupledGAN(GAN):
     What is high-level is decided in the shared layers and drawn in each domain's own, so that one code gives one
     example in each domain, and these correspond, although the game sees unpaired examples only, labelled by their
     domain: `decode(z, label=d)`. Each domain owns the generator's last layer, next to the example, and the critic's
-    first. That they correspond follows from the sharing alone, and may fail: no term asks for it. Reference: Liu & Tuzel 2016, *Coupled Generative Adversarial Networks*, §3.
+    first. That they correspond follows from the sharing alone, and may fail: no term asks for it. Reference: Liu &
+    Tuzel 2016, *Coupled Generative Adversarial Networks*, §3.
 
     Args:
         event: what one example is.
