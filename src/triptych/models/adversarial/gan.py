@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -38,13 +39,19 @@ class GAN(LatentSampler, Judge):
     they see labels; and tricks (`triptych.models.adversarial.tricks`). It defines no density. Reference: Goodfellow et
     al. 2014, *Generative Adversarial Nets*, Algorithm 1.
 
+    By default the generator does not saturate (§3 there); convolutional critics have layers of spectral norm 1, which
+    goes with every loss, penalty and trick and costs little (Miyato et al. 2018, §2); Adam is that of Radford et al.
+    2016, §4; and there is no penalty and no trick, as each costs time, and what it gains depends on the data.
+
     Args:
         event: what one example is.
         latent: dimensions of the code z.
         prior: of the code: "normal", N(0, I), or "uniform", on [-1, 1].
-        loss: "non-saturating", "minimax", "least-squares", "wasserstein", "hinge", …, with options behind a colon
-            ("least-squares:fake_label=-1"), or a function of real and fake logits.
-        penalty: on the critic: "none", or names joined by "+", such as "gradient:weight=10"; or a function.
+        loss: "non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic",
+            "relativistic-average", or a divergence, such as "fgan-kl"; with options behind a colon
+            ("least-squares:fake_label=-1"); or a function of real and fake logits.
+        penalty: on the critic: "none", or some of "gradient", "dragan", "r1" and "r2", joined by "+", with options
+            behind a colon ("gradient:weight=10"); or a function.
         critic_steps: critic's turns for each turn of the generator.
         generator: "auto", "mlp", "dcgan", "resnet", with options behind a colon ("resnet:attention=16"), or a module
             from codes to scaled examples, before the final tanh.
@@ -57,8 +64,10 @@ class GAN(LatentSampler, Judge):
         layers: hidden layers of an MLP.
         channels: channels next to the image in a convolutional network.
         classes: number of labels to condition on; 0 for none.
-        tricks: "none", or names joined by "+", such as "feature-matching+instance-noise:std=0.1".
-        shared_fakes: in its turn the generator is judged on the critic's last fakes, not on new ones.
+        tricks: "none", or some of "feature-matching", "historical-averaging", "instance-noise",
+            "minibatch-discrimination", "minibatch-stddev", "path-length" and "replay", joined by "+", with options
+            behind a colon ("replay:size=1000"); or a list of `Trick`.
+        shared_fakes: in its turn the generator is judged on the critic's last fakes, not on new ones: faster.
         weight_clip: keep each of the critic's weights within ± this; 0 for no bound.
         critic_rate: the critic's learning rate by the generator's.
         beta1: Adam's decay of the gradient's mean, for both players.
@@ -66,7 +75,7 @@ class GAN(LatentSampler, Judge):
         rate: the generator's learning rate, where training is given none.
 
     Raises:
-        ConfigurationError: for latent < 1, critic_steps < 1, or an unknown part or option.
+        ConfigurationError: for a number out of its range, an unknown part or option, or parts that do not go together.
 
     Example:
         >>> import triptych as tp
@@ -116,7 +125,8 @@ class GAN(LatentSampler, Judge):
         self.critic_steps, self.shared_fakes, self.weight_clip = critic_steps, shared_fakes, weight_clip
         self.critic_rate = critic_rate
         self.adam = partial(torch.optim.Adam, lr=rate, betas=(beta1, beta2))
-        self.tricks = nn.ModuleList(resolve_tricks(tricks))
+        self._tricks = resolve_tricks(tricks)
+        self.tricks = nn.ModuleList(self._tricks)
         sizes = Sizes(hidden, channels, classes, layers=layers)
         self.generator = self.make_generator(generator, sizes, generator_norm, generator_labels)
         further = [trick.layer for trick in self._tricks]
@@ -145,30 +155,13 @@ class GAN(LatentSampler, Judge):
         return self.event.shape
 
     @property
-    def _tricks(self) -> list[Trick]:
-        return [trick for trick in self.tricks if isinstance(trick, Trick)]
-
-    @property
     def players(self) -> tuple[Player, ...]:
         """Two players: the critic, `critic_steps` turns a round, and the generator."""
-        critic = Player(
-            "critic",
-            [self.critic],
-            self.critic_objective,
-            turns=self.critic_steps,
-            optimizer=self.adam,
-            rate=self.critic_rate,
-            after=self._critic_moved,
-        )
+        critic = Player("critic", [self.critic], self.critic_objective, turns=self.critic_steps, optimizer=self.adam)
+        generator = Player("generator", [self.generator], self.generator_objective, optimizer=self.adam)
         return (
-            critic,
-            Player(
-                "generator",
-                [self.generator],
-                self.generator_objective,
-                optimizer=self.adam,
-                after=partial(self._moved, "generator"),
-            ),
+            replace(critic, rate=self.critic_rate, after=self._critic_moved),
+            replace(generator, after=partial(self._moved, "generator")),
         )
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -120,4 +121,4 @@ def resolve_tricks(tricks: str | Sequence[Trick]) -> list[Trick]:
     for trick in tricks:
         if not isinstance(trick, Trick):
             raise ConfigurationError(f"a {type(trick).__name__} was given as a trick: expected a name, or a Trick")
-    return list(tricks)
+    return [copy.deepcopy(trick) for trick in tricks]  # each model's own memory
