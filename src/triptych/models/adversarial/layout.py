@@ -139,3 +139,12 @@ class Layout:
 def _normal(own: Tensor) -> DiagonalNormal:
     """Return the Gaussian of `(B, 2)` numbers; its scale stays above the least one."""
     return DiagonalNormal(own[:, :1], F.softplus(own[:, 1:] - LEAST_LOG_SCALE) + LEAST_LOG_SCALE)
+
+
+@runtime_checkable
+class HasIdentities(Protocol):
+    """A model whose code has a part that says who it is."""
+
+    def sample_identities(self, n: int, each: int = 2, *, seed: int | torch.Generator | None = None) -> Tensor:
+        """Draw codes of several observations of each of several identities, `(n, each, latent)`."""
+        ...
