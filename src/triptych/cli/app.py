@@ -17,6 +17,7 @@ from triptych.cli.diagnose import diagnose
 from triptych.cli.encode import encode, reconstruct
 from triptych.cli.invert import invert
 from triptych.cli.lazy import HELP, Lazy, lazy_group
+from triptych.cli.joint import joint
 from triptych.cli.models import explain, models
 from triptych.cli.score import score
 from triptych.cli.train import recipes, train_app
@@ -50,6 +51,7 @@ app.command()(invert)
 app.command()(interpolate)
 app.command()(traverse)
 app.command()(manifold)
+app.command()(joint)
 app.command()(arithmetic)
 app.command()(score)
 app.command()(denoise)

@@ -22,6 +22,7 @@ from triptych.queries.arithmetic import attribute_vector, shift
 from triptych.queries.codes import Decoded, Spread, decode_rows, shades, spread_of
 from triptych.queries.export import save_codes
 from triptych.queries.inversion import Inverted, invert
+from triptych.queries.joint import joint
 from triptych.queries.paths import code_path, interpolate
 from triptych.queries.reconstruction import squared_errors
 from triptych.queries.traversal import importance, manifold, traverse
@@ -51,6 +52,7 @@ __all__ = [
     "decode_rows",
     "importance",
     "interpolate",
+    "joint",
     "invert",
     "likelihood_kind",
     "manifold",
