@@ -48,8 +48,36 @@ CROSSED = ("non-saturating", "least-squares", "hinge", "wasserstein")
 """The losses that are played in every way."""
 SMALL: dict[str, Any] = {"latent": 2, "hidden": 64, "layers": 2}
 SHORT: dict[str, Any] = {"steps": 1000, "batch_size": 128, "lr": 1e-3, "schedule": "cosine"}
-CHOSEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-"""Configurations that reach every mode, found by hand: arguments of the model and of `fit`."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A configuration that was found by hand: a name of the catalogue, arguments of the model and of `fit`."""
+
+    name: str
+    model: dict[str, Any]
+    fit: dict[str, Any]
+    counts: str = ""
+    """The argument that is told the number of modes, "classes" or "categorical", if any is."""
+
+    def on(self, data: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Return what it is on some data."""
+        modes = len(tp.data.toy_modes(data)[0])
+        told = {"": {}, "classes": {"classes": modes}, "categorical": {"categorical": str(modes)}}[self.counts]
+        return self.name, {**self.model, **told}, self.fit
+
+
+_CALM: dict[str, Any] = {"beta1": 0.0, "beta2": 0.99, "critic_norm": "none"}
+_LABELLED: dict[str, Any] = {**SMALL, **_CALM, "generator_labels": "concatenation"}
+_SHARP: dict[str, Any] = {"steps": 2500, "batch_size": 128, "lr": 1e-3, "schedule": "cosine", "ema": 0.99}
+CHOSEN: dict[str, Chosen] = {
+    "conditional-gan": Chosen(
+        "conditional-gan", {**_LABELLED, "critic_labels": "concatenation"}, _SHARP, counts="classes"
+    ),
+    "projection-gan": Chosen("projection-gan", {**_LABELLED, "critic_labels": "projection"}, _SHARP, counts="classes"),
+    "auxiliary-classifier-gan": Chosen("auxiliary-classifier-gan", _LABELLED, _SHARP, counts="classes"),
+}
+"""Configurations that reach every mode."""
 BASES: dict[str, dict[str, Any]] = {"wasserstein": {"penalty": "gradient:weight=1"}}
 """What a loss cannot be without."""
 OPTIONS = {"instance-noise": f"steps={SHORT['steps']}"}
@@ -72,19 +100,19 @@ class Job:
         return "|".join(map(str, asdict(self).values()))
 
     @property
-    def arguments(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Of the model, and of `fit`."""
+    def settings(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """The name of the model, its arguments, and those of `fit`."""
         if self.way in CHOSEN:
-            return CHOSEN[self.way]
+            return CHOSEN[self.way].on(self.data)
         model, fit = ways(self.loss)[self.way]
-        return {**SMALL, "loss": self.loss, **BASES.get(self.loss, {}), **model}, {**SHORT, **fit}
+        return "gan", {**SMALL, "loss": self.loss, **BASES.get(self.loss, {}), **model}, {**SHORT, **fit}
 
     @property
     def command(self) -> str:
         """What a user types to train it."""
-        model, fit = self.arguments
-        options = [f"--{name.replace('_', '-')} {value}" for name, value in {**model, **fit}.items()]
-        return " ".join(["triptych train gan", f"--data {self.data}", *options, f"--seed {self.seed}"])
+        name, model, fit = self.settings
+        options = [f"--{option.replace('_', '-')} {value}" for option, value in {**model, **fit}.items()]
+        return " ".join([f"triptych train {name} --data {self.data}", *options, f"--seed {self.seed}"])
 
 
 def ways(loss: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -107,9 +135,7 @@ def ways(loss: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
 
 def jobs(whole: bool) -> Iterator[Job]:
     """Yield what is to be trained: the longest first, then seed by seed."""
-    for seed in SEEDS:
-        for data in DATA:
-            yield from (Job(model["loss"], name, data, seed) for name, (model, _) in CHOSEN.items())
+    yield from (Job("", name, data, seed) for seed in SEEDS for data in DATA for name in CHOSEN)
     for seed in SEEDS:
         for data in DATA:
             for loss in LOSSES:
@@ -127,10 +153,10 @@ def examples(data: str) -> tp.Examples:
 def played(job: Job, steps: int | None) -> dict[str, Any]:
     """Train, draw and count; a run that diverged has covered nothing, and what cannot be says why."""
     train, begun = examples(job.data), time.process_time()
-    model_arguments, fit_arguments = job.arguments
+    name, model_arguments, fit_arguments = job.settings
     fit_arguments = fit_arguments if steps is None else {**fit_arguments, "steps": steps}
     try:
-        model = tp.build("gan", train.event, seed=job.seed, **model_arguments)
+        model = tp.build(name, train.event, seed=job.seed, **model_arguments)
         tp.fit(model, train, seed=job.seed, progress=False, **fit_arguments)
     except NonFiniteError as error:
         return {"covered": 0, "good": 0.0, "diverged": str(error), "seconds": time.process_time() - begun}
@@ -190,6 +216,9 @@ def main() -> None:
     """Play, count, print, draw and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--whole", action="store_true", help="every loss in every way")
+    parser.add_argument(
+        "--chosen", action="store_true", help="the chosen configurations alone; stores single runs only"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     parser.add_argument("--quick", action="store_true", help="20 rounds, one seed: to see that it runs; stores nothing")
     parser.add_argument("--workers", type=int, default=2)
@@ -198,7 +227,7 @@ def main() -> None:
     options = parser.parse_args()
     begun = time.monotonic()
     found: dict[str, Any] = {}
-    planned = list(jobs(options.whole))
+    planned = [job for job in jobs(options.whole) if job.way in CHOSEN or not options.chosen]
     if options.quick:
         planned = [job for job in planned if job.seed == 0]
     elif options.runs.exists() and not options.fresh:
@@ -208,9 +237,9 @@ def main() -> None:
     play(todo, found, None if options.quick else options.runs, options.workers)
     found = {job.key: found[job.key] for job in planned}
     told = rows(found)
-    commands = {name: Job("", name, "grid", 0).command for name in CHOSEN}
+    commands = {name: [Job("", name, data, 0).command for data in DATA] for name in CHOSEN}
     print(text := table(told, PLAIN, commands))
-    if options.quick:
+    if options.quick or options.chosen:
         return
     about = {"hardware": hardware(), "seconds": time.monotonic() - begun, "runs": len(todo), "samples": SAMPLES}
     about |= {"model": SMALL, "fit": SHORT, "commands": commands}

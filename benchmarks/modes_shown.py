@@ -15,7 +15,7 @@ Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """`loss|way` → data → what was found."""
 
 
-def table(rows: Rows, plain: str, commands: Mapping[str, str]) -> str:
+def table(rows: Rows, plain: str, commands: Mapping[str, Sequence[str]]) -> str:
     """Return the rows as Markdown: chosen configurations, losses as they are, losses played in other ways."""
     chosen = {key: row for key, row in rows.items() if key.split("|")[1] in commands}
     alone = {key: row for key, row in rows.items() if key.endswith(f"|{plain}")}
@@ -25,7 +25,7 @@ def table(rows: Rows, plain: str, commands: Mapping[str, str]) -> str:
         lines = [f"| {_name(key, title)} | {_cells(row)} |" for key, row in sorted(some.items())]
         head = f"| {title} | ring of 8: modes | good samples, % | grid of 25: modes | good samples, % |"
         parts += ["\n".join([head, "|---|---|---|---|---|", *lines])] if lines else []
-    told = "\n".join(f"{command}   # {name}" for name, command in commands.items())
+    told = "\n".join(line for name, lines in commands.items() for line in (f"# {name}", *lines))
     return "\n\n".join([*parts, *([f"```sh\n{told}\n```"] if told else [])])
 
 
