@@ -17,9 +17,17 @@ from triptych.networks.reference import Referring
 from triptych.networks.resnet import ResNetGenerator, ResNetTrunk
 from triptych.specs import chosen
 
-GENERATORS: dict[str, type[Generator]] = {"dcgan": DCGANGenerator, "mlp": MLPGenerator, "resnet": ResNetGenerator}
+GENERATORS: dict[str, type[Generator]] = {
+    "dcgan": DCGANGenerator,
+    "mlp": MLPGenerator,
+    "resnet": ResNetGenerator,
+}
 """Every generator by the name that a user can type."""
-TRUNKS: dict[str, type[Trunk]] = {"dcgan": DCGANTrunk, "mlp": MLPTrunk, "resnet": ResNetTrunk}
+TRUNKS: dict[str, type[Trunk]] = {
+    "dcgan": DCGANTrunk,
+    "mlp": MLPTrunk,
+    "resnet": ResNetTrunk,
+}
 """Every critic by the name that a user can type."""
 GENERATOR_LABELS = ("concatenation", "batch-norm")
 """How a generator sees labels: appended to the code, or as scales and shifts of batch norm."""
