@@ -3,6 +3,7 @@
 import random
 
 import pytest
+import torch
 
 import triptych as tp
 from triptych.errors import ConfigurationError
@@ -81,3 +82,29 @@ def test_combinations_of_parts_are_refused_in_a_line_or_train_the_same_each_time
 def built(kind, classes, arguments):
     event, sizes = EVENTS[kind]
     return tp.build("gan", event, latent=3, hidden=16, classes=classes, **sizes, **arguments)
+
+
+@pytest.mark.parametrize("name", ["auxiliary-classifier-gan", "coupled-gan", "infogan", "sd-gan"])
+def test_variants_take_every_trick(name):
+    """InfoGAN alone has no use for examples whose codes are forgotten, and says so."""
+    event = Event((1, 8, 8), 17)
+    tricks = [trick for trick in TRICKS if (name, trick) != ("infogan", "replay")]
+    sizes = {"hidden": 16, "generator": "mlp", "critic": "mlp", "shared_fakes": True}
+    model = tp.build(name, event, tricks="+".join(tricks), **sizes)
+    examples = tp.testing.examples_of(event, 64, model.classes or 3)
+    tp.fit(model, examples, steps=3, batch_size=16, progress=False)
+    model.event.check(model.sample(4, seed=0).data)
+    if name == "infogan":
+        with pytest.raises(ConfigurationError, match="infogan must know the codes"):
+            tp.fit(tp.build(name, event, tricks="replay", **sizes), examples, steps=1, batch_size=16, progress=False)
+
+
+def test_a_turn_that_moves_the_other_player_breaks_a_law():
+    class Careless(tp.GAN):
+        def _critic_moved(self):
+            super()._critic_moved()
+            with torch.no_grad():
+                next(self.generator.parameters()).add_(1.0)
+
+    with pytest.raises(AssertionError, match="critic's turn moves generator"):
+        check_model(Careless(EVENTS["vector"][0], hidden=8))

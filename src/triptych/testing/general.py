@@ -100,6 +100,26 @@ def _loss_falls(model: Model) -> bool:
     return True
 
 
+def _others_stay(model: Model) -> bool:
+    """A whole turn, with its step and what is done after it, moves no parameter that is another player's alone."""
+    if len(model.players) < 2:
+        return False
+    model.train()
+    for player in model.players:
+        own = {id(p) for p in player.parameters()}
+        before = {name: p.detach().clone() for name, p in model.named_parameters() if id(p) not in own}
+        optimizer = player.optimizer(player.parameters())
+        sum(term.mean() for term in player.objective(batch_of(model), Noise.of(0)).values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+        if player.after is not None:
+            player.after()
+        moved = [name for name, was in before.items() if not torch.equal(was, model.get_parameter(name))]
+        assert not moved, f"{player.name}'s turn moves {moved[0]}, which is not its own"
+        strange = [name for name, buffer in model.named_buffers() if not torch.isfinite(buffer).all()]
+        assert not strange, f"{player.name}'s turn leaves {strange[0]} not finite"
+    return True
+
+
 def _round_trip(model: Model) -> bool:
     from triptych.training.checkpoint import load, plain_arguments, save
 
@@ -235,6 +255,7 @@ GENERAL: dict[str, Callable[[Model], bool]] = {
     "save and load give the same bytes": _round_trip,
     "a seed gives its samples": _samples,
     "undeclared queries are refused": _refusals,
+    "a turn leaves the other players as they are": _others_stay,
     "codes decode": _codes,
     "completion keeps what is known": _completes,
     "probabilities sum to one": _sums_to_one,

@@ -72,10 +72,6 @@ class AuxiliaryClassifierGAN(GAN):
 
     def critic_terms(self, turn: Turn) -> Terms:
         """Return `-log P(class = c | x)` of real and of made examples, in nats."""
-        if turn.codes is None:
-            raise ConfigurationError(
-                "auxiliary-classifier-gan must know the class of its fakes: leave out the trick that replays others"
-            )
         assert turn.of_real is not None, "a critic's turn judges real examples"
         label = self.labels(turn.batch.label, len(turn.batch.x))
         return {"class_of_real": self._named(turn.of_real, label), "class_of_fake": self._named(turn.of_fake, label)}

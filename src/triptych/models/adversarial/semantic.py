@@ -153,6 +153,11 @@ class SemanticGAN(GAN):
             spectrally_normed(critic.head)
         return critic
 
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """That of a pair."""
+        return (2, *self.event.shape)
+
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on pairs."""
         return super().critic_objective(self._paired(batch, noise), noise)
