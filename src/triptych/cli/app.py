@@ -16,13 +16,14 @@ from triptych.cli.denoise import denoise
 from triptych.cli.diagnose import diagnose
 from triptych.cli.encode import encode, reconstruct
 from triptych.cli.invert import invert
-from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.joint import joint
+from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
 from triptych.cli.score import score
 from triptych.cli.train import recipes, train_app
+from triptych.cli.traverse import traverse
 from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
-from triptych.cli.walks import interpolate, manifold, traverse
+from triptych.cli.walks import interpolate, manifold
 from triptych.errors import Interrupted, UserError
 
 USER_ERROR = 2

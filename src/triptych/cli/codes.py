@@ -22,6 +22,8 @@ LabelOfAll = Annotated[int | None, typer.Option("--label", help="Of a conditiona
 WALKS = (".png", ".gif", ".npz")
 POPULATION = 4096
 """Codes by which it is judged where a model's codes lie."""
+PAIRS = 128
+"""Codes by which it is judged how much a coordinate matters."""
 
 
 def decoder_of(run: Path, out: Path) -> Decoder:
@@ -94,8 +96,18 @@ def centre_for(
         return found[0], drawn_label(model, label, seed), f"a code of the prior (seed {seed})"
     files = None if image is None else [image]
     given, own = examples_for(run, model, files, 1, fit, label, seed, quiet)
-    found = model.encode(given, label=own)
+    found = coded(model, given, own, seed, quiet)
     return found[0], own if own is None or isinstance(own, int) else own[0], f"the code of {image or 'a test example'}"
+
+
+def coded(model: Decoder, given: Examples, label: Label, seed: int, quiet: bool) -> Tensor:
+    """Return the codes of examples `(N, Z)`: the encoder's, or by descent where a model does not reconstruct."""
+    from triptych.queries import Reconstructor, invert
+
+    if isinstance(model, Reconstructor):
+        codes: Tensor = model.encode(given, label=label)
+        return codes
+    return invert(model, given, label=label, seed=seed, progress=not quiet).codes
 
 
 def coordinates_of(text: str, model: Decoder) -> list[int]:
@@ -135,3 +147,15 @@ def write_walks(model: Decoder, walks: Decoded, out: Path) -> None:
         if x.labels is not None:
             arrays["y"] = x.labels.view(rows, steps, *x.labels.shape[1:]).numpy()
         np.savez_compressed(out, **arrays)
+
+
+def matter_of(model: Decoder, codes: Tensor, labels: Tensor | None, seed: int) -> Tensor:
+    """Return how much each coordinate matters, judged by the first codes."""
+    from triptych.queries import importance
+
+    return importance(model, codes[:PAIRS], label=None if labels is None else labels[:PAIRS], seed=seed)
+
+
+def first_of(matter: Tensor, count: int) -> list[int]:
+    """Return what matters most, in that order."""
+    return [int(j) for j in matter.argsort(descending=True, stable=True)[:count]]

@@ -20,10 +20,11 @@ from triptych.objectives.likelihood import bits_per_dim
 from triptych.queries.anomaly import anomaly_scores, auroc
 from triptych.queries.arithmetic import attribute_vector, shift
 from triptych.queries.codes import Decoded, Spread, decode_rows, shades, spread_of
+from triptych.queries.directions import Directions, along, principal_directions, sweep
 from triptych.queries.export import save_codes
 from triptych.queries.inversion import Inverted, invert
 from triptych.queries.joint import joint
-from triptych.queries.paths import code_path, interpolate
+from triptych.queries.paths import code_path, interpolate, nearer_label
 from triptych.queries.reconstruction import squared_errors
 from triptych.queries.traversal import importance, manifold, traverse
 
@@ -35,6 +36,7 @@ __all__ = [
     "Decoded",
     "Decoder",
     "Density",
+    "Directions",
     "Encoder",
     "ImportanceWeighted",
     "Inverted",
@@ -43,6 +45,7 @@ __all__ = [
     "Sampler",
     "Spread",
     "Weights",
+    "along",
     "anomaly_scores",
     "answers",
     "attribute_vector",
@@ -56,11 +59,14 @@ __all__ = [
     "invert",
     "likelihood_kind",
     "manifold",
+    "nearer_label",
+    "principal_directions",
     "save_codes",
     "shades",
     "shift",
     "spread_of",
     "squared_errors",
+    "sweep",
     "traverse",
 ]
 

@@ -51,12 +51,22 @@ def interpolate(
     a, b = (model.encode(one, label=label) if isinstance(one, Examples) else one for one in (start, end))
     codes = code_path(a, b, steps, path)
     if model.conditional and label is None and isinstance(start, Examples) and isinstance(end, Examples):
-        label = _nearer(start.labels, end.labels, steps)
+        label = nearer_label(start.labels, end.labels, steps)
     return decode_rows(model, codes, label)
 
 
-def _nearer(start: Tensor | None, end: Tensor | None, steps: int) -> Tensor | None:
-    """Return the label of each step, `(N, steps)`: the first half has the start's."""
+def nearer_label(start: Tensor | None, end: Tensor | None, steps: int) -> Tensor | None:
+    """Return the label of the nearer end at each step, `(N, steps)`: the first half has the start's.
+
+    Args:
+        start: labels `(N,)`, or vectors; None for none.
+        end: as many.
+        steps: how many points.
+
+    Example:
+        >>> nearer_label(torch.tensor([3]), torch.tensor([5]), steps=4)
+        tensor([[3, 3, 5, 5]])
+    """
     if start is None or end is None:
         return None
     return torch.stack([start if 2 * k <= steps - 1 else end for k in range(steps)], 1)
