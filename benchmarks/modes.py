@@ -80,8 +80,8 @@ CHOSEN: dict[str, Chosen] = {
 """Configurations that reach every mode."""
 BASES: dict[str, dict[str, Any]] = {"wasserstein": {"penalty": "gradient:weight=1"}}
 """What a loss cannot be without."""
-OPTIONS = {"instance-noise": f"steps={SHORT['steps']}"}
-"""Options of tricks and penalties; others are as they are by default."""
+OPTIONS = {"instance-noise": f"steps={SHORT['steps']}", "minibatch-discrimination": "kernels=8", "gradient": "weight=1"}
+"""Options of tricks and penalties that fit two dimensions; others are as they are by default."""
 PLAIN = "as it is"
 
 
