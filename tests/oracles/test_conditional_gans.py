@@ -152,6 +152,11 @@ def test_codes_that_are_none_are_refused(categorical, continuous):
         build("infogan", POINT, categorical=categorical, continuous=continuous)
 
 
+def test_infogan_refuses_fakes_whose_codes_it_does_not_know():
+    with pytest.raises(ConfigurationError, match="leave out the trick 'replay'"):
+        build("infogan", POINT, tricks="replay")
+
+
 def test_a_head_needs_a_critic_that_tells_its_features():
     for name in ("infogan", "auxiliary-classifier-gan", "coupled-gan"):
         with pytest.raises(ConfigurationError, match="a critic that is a Linear: expected one with features"):
@@ -224,7 +229,7 @@ def test_an_sd_gans_critic_sees_pairs_of_one_identity():
     label = torch.tensor([5, 5, 9, 9, 9, 7])
     x = label[:, None] + 0.1 * torch.arange(6.0)[:, None]
     model.critic_objective(Batch(x, label), Noise.of(0))
-    real, fake = watching.shown
+    real, fake = watching.shown[-2:]
     assert real.shape == fake.shape == (6, 2, 1)
     assert torch.equal(real[..., 0].floor()[:, 0], real[..., 0].floor()[:, 1]) and 7.0 not in real.floor()
     assert not bool((real[:, 0] == real[:, 1]).any())

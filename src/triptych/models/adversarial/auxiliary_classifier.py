@@ -36,8 +36,7 @@ class AuxiliaryClassifierGAN(GAN):
         classes: number of labels.
 
     Raises:
-        ConfigurationError: for fewer than 2 classes, a critic that does not tell its features, a trick that replays
-            fakes, or what GAN refuses.
+        ConfigurationError: for fewer than 2 classes, a critic that does not tell its features, or what GAN refuses.
 
     Example:
         >>> import triptych as tp

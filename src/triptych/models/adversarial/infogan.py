@@ -13,7 +13,7 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.adversarial.gan import GAN
 from triptych.models.adversarial.layout import CATEGORICAL, Layout, NamedCode
-from triptych.models.adversarial.tricks import Turn
+from triptych.models.adversarial.tricks import Trick, Turn
 from triptych.models.adversarial.variant import variant, width_of
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Encoder
@@ -80,6 +80,8 @@ class InfoGAN(GAN, Encoder):
             raise ConfigurationError(f"latent={latent}: expected at least 1 dimension of noise")
         layout = Layout(categorical, continuous)
         super().__init__(event, latent=latent + layout.size, **game)
+        if replaying := [trick.called for trick in self._tricks if type(trick).fakes is not Trick.fakes]:
+            raise ConfigurationError(f"infogan must know the codes of its fakes: leave out the trick {replaying[0]!r}")
         self.layout = layout
         self.weights = {
             code.name: information if code.kind == CATEGORICAL else continuous_information for code in layout.codes
