@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,11 @@ from triptych.errors import NonFiniteError
 from triptych.models.base import Model, Player
 from triptych.models.questions import Sampler
 from triptych.training.diagnosis import DETECTORS, diagnosed
-from triptych.training.diagnosis.figures import energy
+from triptych.training.diagnosis.figures import effective, energy
 from triptych.training.logging import read_metrics
 
 RESULTS = Path(__file__).parent / "results"
-ROUNDS = 2000
+ROUNDS, FEWER = 1500, 1000
 SMALL = {"hidden": 128, "generator": "mlp", "critic": "mlp"}
 GRADIENT, R1 = "gradient:weight=1", "r1:weight=0.1"
 Row = dict[str, Any]
@@ -153,18 +154,24 @@ SABOTAGED = (
         may=("memorisation", "critic wins", "mode collapse", "oscillation"),
     ),
     Case(
-        "60 images, 4,000 rounds",
+        "60 images, 2,500 rounds",
         "digits",
         data_of=first(60),
-        options={"batch_size": 60, "steps": 4000},
+        options={"batch_size": 60, "steps": 2500},
         arguments={"critic_norm": "none"},
         must=("memorisation",),
         may=("critic wins",),
     ),
     Case(
-        "minimax without normalisation, critic x10",
+        "minimax without normalisation, critic x10, 5 steps",
         "digits",
-        arguments={"loss": "minimax", "critic_norm": "none", "generator_norm": "none", "critic_rate": 10.0},
+        arguments={
+            "loss": "minimax",
+            "critic_norm": "none",
+            "generator_norm": "none",
+            "critic_steps": 5,
+            "critic_rate": 10.0,
+        },
         must=("saturating loss", "critic wins"),
         may=(*LOST,),
     ),
@@ -182,7 +189,7 @@ SABOTAGED = (
         arguments={"critic_rate": 0.01},
         options={"lr": 2e-2},
         must=("mode collapse", "generator wins", "oscillation"),
-        may=("exploding gradients", "still generator"),
+        may=LOST,
     ),
     Case(
         "learning rate 1",
@@ -218,7 +225,7 @@ SABOTAGED = (
         "digits",
         "vae",
         {"hidden": 64, "encoder": "mlp", "decoder": "mlp"},
-        {"lr": 1e6},
+        {"lr": 1e6, "steps": 300},
         must=("non-finite figures", "exploding gradients"),
         may=("posterior collapse",),
     ),
@@ -227,29 +234,25 @@ SABOTAGED = (
         "digits",
         "made",
         {"hidden": 64},
-        {"lr": 1e30},
+        {"lr": 1e30, "steps": 300},
         must=("non-finite figures", "exploding gradients"),
     ),
 )
 HEALTHY = (
-    Case("non-saturating + R1 on ring", "ring", arguments={"penalty": R1}, options={"lr": 1e-3}),
-    Case("hinge + R1 on ring", "ring", arguments={"loss": "hinge", "penalty": R1}, options={"lr": 1e-3}),
-    Case(
-        "least squares + R1 on grid", "grid", arguments={"loss": "least-squares", "penalty": R1}, options={"lr": 1e-3}
-    ),
+    Case("non-saturating + R1 on ring", "ring", arguments={"penalty": R1}),
+    Case("hinge + R1 on ring", "ring", arguments={"loss": "hinge", "penalty": R1}),
+    Case("least squares + R1 on grid", "grid", arguments={"loss": "least-squares", "penalty": R1}),
     Case(
         "WGAN-GP on grid",
         "grid",
         arguments={"loss": "wasserstein", "penalty": GRADIENT, "critic_steps": 3},
-        options={"lr": 1e-3},
     ),
-    Case("non-saturating + R1 on grid", "grid", arguments={"penalty": R1}, options={"lr": 1e-3}),
-    Case("non-saturating + R1 on moons", "moons", arguments={"penalty": R1}, options={"lr": 1e-3}),
+    Case("non-saturating + R1 on grid", "grid", arguments={"penalty": R1}),
+    Case("non-saturating + R1 on moons", "moons", arguments={"penalty": R1}),
     Case(
         "WGAN-GP on swiss-roll",
         "swiss-roll",
         arguments={"loss": "wasserstein", "penalty": GRADIENT, "critic_steps": 3},
-        options={"lr": 1e-3},
     ),
     Case("non-saturating + R1 on digits", "digits", arguments={"penalty": "r1:weight=1"}),
     Case("defaults on digits", "digits"),
@@ -261,8 +264,8 @@ HEALTHY = (
     ),
     Case("conditional on digits", "digits", arguments={"classes": 10, "penalty": "r1:weight=1"}),
     Case("VAE on digits", "digits", "vae", {"hidden": 64, "encoder": "mlp", "decoder": "mlp"}),
-    Case("MADE on digits", "digits", "made", {"hidden": 64}, {"steps": 1000}),
-    Case("PixelCNN on digits", "digits", "pixelcnn", {"channels": 8, "layers": 2}, {"steps": 500}),
+    Case("MADE on digits", "digits", "made", {"hidden": 64}, {"steps": 500}),
+    Case("PixelCNN on digits", "digits", "pixelcnn", {"channels": 8, "layers": 2}, {"steps": 300}),
 )
 
 
@@ -278,7 +281,13 @@ def train(case: Case, seed: int, run: Path) -> Row:
         arguments = {**(SMALL if case.model == "gan" else {}), **case.arguments}
         make = case.make or (lambda event, **given: tp.build(case.model, event, seed=seed, **given))
         model = make(examples.event, **arguments)
-        options = {"steps": ROUNDS, "batch_size": 128 if case.data != "digits" else 64, "seed": seed, **case.options}
+        options = {
+            "steps": FEWER if case.must else ROUNDS,
+            "batch_size": 64,
+            "lr": 1e-3,
+            "seed": seed,
+            **case.options,
+        }
         failed = ""
         try:
             tp.fit(model, examples, run=run, overwrite=run.exists(), progress=False, **options)
@@ -306,12 +315,24 @@ def judged(model: Sampler, test: Examples, data: str) -> dict[str, float]:
         distance, mode = torch.cdist(made.data, centres).min(1)
         good = distance <= 3 * spread
         truth |= {"modes": len(mode[good].unique()), "of": len(centres), "good": float(good.float().mean())}
+    elif data == "digits":
+        found = torch.from_numpy(recogniser().predict(points.numpy()))
+        truth["classes"] = effective(torch.bincount(found, minlength=10) / len(found)) / 10
     return truth
 
 
+@cache
+def recogniser() -> Any:
+    """Return a linear classifier of digits, which the doctor does not use."""
+    from sklearn.linear_model import LogisticRegression
+
+    train, _ = tp.data.load("digits")
+    return LogisticRegression(max_iter=1000).fit(train.event.scaled(train.data).flatten(1).numpy(), train.labels)
+
+
 def is_healthy(truth: Mapping[str, float]) -> bool:
-    """Return whether fresh samples are near to held-out data, and no mode is missing."""
-    near = truth.get("energy", 0.0) < 0.1
+    """Return whether fresh samples are near to held-out data, with nine tenths of its modes, or 0.7 of its classes."""
+    near = truth.get("energy", 0.0) < 0.1 and truth.get("classes", 1.0) >= 0.7
     return near and ("of" not in truth or truth["modes"] >= 0.9 * truth["of"])
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import triptych as tp
-from tests.program import well
+from tests.program import refused, well
 from triptych.assessment import load_run
 from triptych.errors import NonFiniteError
 from triptych.training.diagnosis import ACTIVE, AUC, INACTIVE, Examiner, diagnosed
@@ -299,3 +299,73 @@ def test_weights_that_are_lost_are_named(digits, tmp_path):
     with pytest.raises(NonFiniteError) as stopped:
         tp.fit(model, digits, steps=50, lr=1e38, progress=False)
     assert "step 2" in str(stopped.value) and ("output of" in str(stopped.value) or "weights of" in str(stopped.value))
+
+
+class StillGenerator(tp.GAN):
+    """A GAN whose generator takes steps of no length."""
+
+    @property
+    def players(self):
+        critic, generator = super().players
+        return critic, replace(generator, rate=0.0)
+
+
+class Blind(torch.nn.Linear):
+    """A generator that hardly sees its codes."""
+
+    def forward(self, z):
+        return super().forward(1e-3 * z)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    return tp.data.load("ring", count=2000)[0]
+
+
+def game(make, train, **arguments):
+    torch.manual_seed(0)
+    model = make(train.event, **{"hidden": 32, "latent": 4, "penalty": "r1:weight=0.1", **arguments})
+    batch = min(64, len(train))
+    return tp.fit(model, train, steps=800, lr=2e-3, batch_size=batch, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "arguments", "named"),
+    [
+        (StillGenerator, None, {}, "still generator"),
+        (tp.GAN, None, {"generator": Blind(4, 2)}, "mode collapse"),
+        (tp.GAN, 5, {}, "few examples"),
+        (tp.GAN, None, {}, None),
+        (tp.GAN, None, {"loss": "hinge"}, None),
+    ],
+)
+def test_planted_failures_are_named_and_healthy_games_are_not_accused(ring, make, count, arguments, named):
+    run = game(make, ring[:count], **arguments)
+    names = [note.split(" since")[0] for note in run.notes]
+    assert named in names if named else names == [], run.notes
+    told = {key for record in run.records for key in record if key.startswith("finding/")}
+    assert named is None or f"finding/{named}" in told
+
+
+def test_a_conditional_model_is_told_which_labels_it_will_never_learn(digits):
+    one = replace(digits, labels=torch.full_like(digits.labels, 3))
+    for train, names in ((one, ["missing labels"]), (digits, [])):
+        run = tp.fit(tp.build("vae", digits.event, classes=10, hidden=8), train, steps=50, progress=False)
+        assert [note.split(" since")[0] for note in run.notes] == names
+    assert "1 of the model's 10 labels" in diagnosed([{"data/labels_seen": 1.0, "data/labels": 10.0}])[0].seen
+
+
+def test_diagnose_reads_a_run_of_any_family(digits, tmp_path):
+    tp.fit(tp.build("made", digits.event, hidden=8), digits, steps=100, run=tmp_path / "made", progress=False)
+    said = well("diagnose", tmp_path / "made", "-o", tmp_path / "made.png")
+    assert "nothing was found in 100 rounds" in said and "exploding gradients" in said and "mode collapse" not in said
+    assert (tmp_path / "made.png").read_bytes()[:4] == b"\x89PNG"
+    assert "already there" in refused("diagnose", tmp_path / "made", "-o", tmp_path / "made.png")
+    assert "metrics.jsonl is not there" in refused("diagnose", tmp_path)
+    lines = [json.dumps(r) for r in played(SICK["critic wins"])]
+    (tmp_path / "made" / "metrics.jsonl").write_text("\n".join(lines))
+    told = json.loads(well("diagnose", tmp_path / "made", "--json"))
+    assert [(f["name"], f["since"]) for f in told["findings"]] == [("critic wins", 1000)]
+    assert "memorisation" in told["looked_for"] and "posterior collapse" not in told["looked_for"]
+    said = well("diagnose", tmp_path / "made", "-o", tmp_path / "made.png", "--overwrite")
+    assert "critic wins, since round 1,000" in said and "--critic-rate 0.25" in said

@@ -154,16 +154,30 @@ def still_generator(records: Sequence[Record]) -> Finding | None:
     )
 
 
+def _breadth(r: Record) -> float:
+    """Return the least of a record's measures of variety, each by its threshold: below 1 is collapsed."""
+    parts = [r[VARIETY] / NARROW, r[KINDS] / FEW_KINDS]
+    if r.get(MODES_OF, 0.0) and r[GOOD] > 0.2:  # modes are missing only where samples are in modes at all
+        parts.append(r[MODES] / (FEW_KINDS * r[MODES_OF]))
+    return min(parts)
+
+
+def _rising(values: Sequence[float]) -> bool:
+    """Return whether the last quarter of some values is a fifth higher than the one before: not collapsed, but young.
+
+    >>> _rising([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.3]), _rising([0.3] * 8)
+    (True, False)
+    """
+    quarter = max(1, len(values) // 4)
+    return fmean(values[-quarter:]) > 1.2 * fmean(values[-2 * quarter : -quarter])
+
+
 @detector("mode collapse", VARIETY)
 def mode_collapse(records: Sequence[Record]) -> Finding | None:
     """Whether samples have less variety than the data: pairwise distance, classes, modes."""
-
-    def narrow(r: Record) -> bool:
-        lost_modes = r.get(MODES_OF, 0.0) > 0 and r[GOOD] > 0.2 and r[MODES] < FEW_KINDS * r[MODES_OF]
-        return r[VARIETY] < NARROW or r[KINDS] < FEW_KINDS or lost_modes
-
-    last = _lasting(_seen(records, VARIETY, KINDS), narrow)
-    if not last:
+    seen = _seen(records, VARIETY, KINDS)
+    last = _lasting(seen, lambda r: _breadth(r) < 1)
+    if not last or _rising([_breadth(r) for r in seen]):
         return None
     end = last[-1]
     covered = f", {int(end[MODES])} of {int(end[MODES_OF])} modes" if MODES in end else ""
