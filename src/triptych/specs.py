@@ -63,6 +63,27 @@ def several(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> li
     return [chosen(kind, part, known) for part in parts]
 
 
+def listed(known: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
+    """Return what a user can type for each part, its options at their defaults, and the first line of its text.
+
+    Example:
+        >>> def powers(x, *, exponent: float = 2.0):
+        ...     "Raise to a power."
+        >>> listed({"powers": powers})
+        {'powers:exponent=2.0': 'Raise to a power.'}
+    """
+    texts = {}
+    for name, part in known.items():
+        options = [p for p in inspect.signature(part).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        given = ",".join(f"{p.name}={_typed(p.default)}" for p in options)
+        texts[f"{name}:{given}" if given else name] = inspect.cleandoc(part.__doc__ or "").partition("\n")[0]
+    return texts
+
+
+def _typed(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def _option(kind: str, name: str, entry: str, part: Callable[..., Any]) -> tuple[str, Any]:
     """Return an option's name and its value, read as the part's signature says."""
     key, _, text = entry.partition("=")

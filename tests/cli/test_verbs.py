@@ -52,9 +52,11 @@ def test_models_lists_what_each_answers():
 def test_explain_tells_of_a_model_and_of_a_run(runs):
     out, _ = well("explain", "vae")
     assert "Kingma & Welling" in out and "--latent" in out and "dimensions of the code; None for 32" in out
+    out, _ = well("explain", "gan")
+    assert "parts of --tricks" in out and "replay:size=512\n      Half of the critic's made examples" in out
     out, _ = well("explain", runs / "gan")
     assert "8×8 image, 17 levels" in out and "critic/adversarial" in out and "spec=digits" in out
-    assert "neither a model nor a run directory; did you mean gan?" in refused("explain", "gann")
+    assert "neither a model nor a run directory; did you mean gan" in refused("explain", "gann")
 
 
 def test_help_lists_a_models_own_options_with_their_text():

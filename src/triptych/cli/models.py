@@ -81,6 +81,7 @@ def _explain_model(name: str) -> None:
     from triptych.cli.options import argument_help
     from triptych.models.base import QUESTIONS
     from triptych.queries import answers, likelihood_kind
+    from triptych.specs import listed
 
     entry = CATALOGUE[name]
     text = inspect.cleandoc(entry.model.__doc__ or "").split("\nArgs:")[0].strip()
@@ -94,6 +95,10 @@ def _explain_model(name: str) -> None:
         if argument != "event":
             default = entry.arguments.get(argument, parameters[argument].default)
             print(f"  --{argument.replace('_', '-'):<14} {help_text} [{default}]")
+    for argument, known in entry.model.parts.items():
+        print(f"parts of --{argument.replace('_', '-')}, with their options:")
+        for typed, line in listed(known).items():
+            print(f"  {typed}\n      {line}")
     print(f"\ntry: triptych train {name} --data digits --minutes 1 --out runs/{name}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,8 @@ class Model(nn.Module, ABC):
     """
 
     arguments: dict[str, Any]
+    parts: ClassVar[Mapping[str, Mapping[str, Callable[..., Any]]]] = {}
+    """For each argument that names parts with options of their own: all such parts by name."""
     called: str = ""
     """The name of the catalogue that it was built by, if any: other arguments do not make it another model."""
 

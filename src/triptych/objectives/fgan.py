@@ -53,12 +53,14 @@ def _game(name: str) -> Loss:
     def loss(real: Tensor, fake: Tensor, *, generator: str = "alternative", activation: str = "auto") -> Play:
         return play(DIVERGENCES[name](), real, fake, generator=generator, activation=activation)
 
+    loss.__doc__ = f"Play the game of the divergence {name!r} (Nowozin et al. 2016)."
     return loss
 
 
 def _weighted_jensen_shannon(
     real: Tensor, fake: Tensor, *, pi: float = 0.5, generator: str = "alternative", activation: str = "auto"
 ) -> Play:
+    """Play the game of the weighted Jensen-Shannon divergence, `0 < π < 1` (Nowozin et al. 2016)."""
     made = DIVERGENCES["weighted-jensen-shannon"](pi=pi)
     return play(made, real, fake, generator=generator, activation=activation)
 
@@ -66,6 +68,7 @@ def _weighted_jensen_shannon(
 def _alpha(
     real: Tensor, fake: Tensor, *, alpha: float = 1.5, generator: str = "alternative", activation: str = "auto"
 ) -> Play:
+    """Play the game of an α-divergence (Nowozin et al. 2016)."""
     return play(DIVERGENCES["alpha"](alpha=alpha), real, fake, generator=generator, activation=activation)
 
 

@@ -15,16 +15,17 @@ from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
 from triptych.models.adversarial.compatibility import check_each, check_held, check_numbers, check_tricks
 from triptych.models.adversarial.held import Held, followed
-from triptych.models.adversarial.tricks import Setting, Trick, Turn, resolve_tricks
+from triptych.models.adversarial.tricks import TRICKS, Setting, Trick, Turn, resolve_tricks
 from triptych.models.base import Player, Terms
 from triptych.models.questions import Judge, LatentSampler
 from triptych.networks import Sizes, conditioned
-from triptych.networks.critics import Layer, resolve_critic, resolve_generator
+from triptych.networks.critics import GENERATORS, TRUNKS, Layer, resolve_critic, resolve_generator
+from triptych.networks.norms import NORMS
 from triptych.networks.reference import filling
 from triptych.noise import Noise
-from triptych.objectives.adversarial import Loss
+from triptych.objectives.adversarial import LOSSES, Loss
 from triptych.objectives.game import Game, Opinion, opinion
-from triptych.objectives.penalties import Penalty, resolve_penalties
+from triptych.objectives.penalties import PENALTIES, Penalty, resolve_penalties
 
 LR = 2e-4
 """The learning rate of both players, as in Radford et al. 2016, §4."""
@@ -69,7 +70,7 @@ class GAN(LatentSampler, Judge):
             behind a colon ("replay:size=1000"); or a list of `Trick`.
         shared_fakes: in its turn the generator is judged on the critic's last fakes, not on new ones: faster.
         weight_clip: keep each of the critic's weights within ± this; 0 for no bound.
-        critic_rate: the critic's learning rate by the generator's.
+        critic_rate: the critic's learning rate, as a multiple of the generator's.
         beta1: Adam's decay of the gradient's mean, for both players.
         beta2: Adam's decay of its square.
         rate: the generator's learning rate, where training is given none.
@@ -86,6 +87,9 @@ class GAN(LatentSampler, Judge):
         Traceback (most recent call last):
         triptych.errors.UnsupportedQuery: GAN does not answer log_prob ...
     """
+
+    parts = {"loss": LOSSES, "penalty": PENALTIES, "generator": GENERATORS, "critic": TRUNKS, "critic_norm": NORMS}
+    parts |= {"tricks": TRICKS}
 
     def __init__(
         self,
