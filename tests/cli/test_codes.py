@@ -9,11 +9,12 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import triptych as tp
+import triptych.cli.arithmetic
 from tests.program import refused, well
 from triptych.cli.arithmetic import of_label
 from triptych.errors import ConfigurationError
 from triptych.noise import Noise
-from triptych.queries import code_path, importance, squared_errors
+from triptych.queries import code_path, importance, invert, squared_errors
 from triptych.training import load
 
 pytestmark = pytest.mark.xdist_group("codes")  # so that the runs are made once
@@ -173,6 +174,28 @@ def test_without_a_prior_codes_are_where_those_of_training_examples_are(tmp_path
     assert np.allclose(found["codes"][0, 0], codes.mean(0), atol=1e-4), "the median of each is its mean"
 
 
+def test_arithmetic_of_a_gan_is_of_its_samples_by_number(tmp_path, runs):
+    numbers = ["--plus", "3,7", "--minus", "1", "--base", "5,0"]
+    told, found = arrays("arithmetic", runs / "gan", *numbers, "--count", 9, "--seed", 2, out=tmp_path / "a.npz")
+    codes = load(runs / "gan").sample_codes(9, seed=2)
+    vector = (codes[3] + codes[7]) / 2 - codes[1]
+    expected = (codes[5] + codes[0]) / 2 + torch.linspace(0, 2, 5)[:, None] * vector
+    assert np.allclose(found["codes"], expected[None], atol=1e-6) and "samples 3, 7 less 1, added to 5, 0" in told
+    well("arithmetic", runs / "gan", "--grid", "--count", 9, "-o", tmp_path / "grid.png")
+    assert Image.open(tmp_path / "grid.png").size == (3 * 48 - 8, 3 * (41 + 15 + 8) - 8)
+    shown, sampled = (f(9, seed=2) for f in (load(runs / "gan").sample_codes, load(runs / "gan").sample))
+    assert (load(runs / "gan").decode(shown).data == sampled.data).all(), "the grid's are those of triptych sample"
+
+
+def test_arithmetic_of_a_gan_by_labels_inverts_examples(tmp_path, runs, digits, monkeypatch):
+    monkeypatch.setattr(triptych.cli.arithmetic, "INVERTED", 3)
+    _, found = arrays("arithmetic", runs / "gan", "3 - 5 + 8", "--count", 1, "--steps", 2, out=tmp_path / "a.npz")
+    model, (train, test) = load(runs / "gan"), digits
+    three, five = (invert(model, of_label(train, name)[:3]).codes.mean(0) for name in "35")
+    base = invert(model, of_label(test, "8")[:1]).codes[0]
+    assert np.allclose(found["codes"][0], torch.stack([base, base + 2 * (three - five)]), atol=1e-3)
+
+
 def test_arithmetic_needs_labels_of_classes():
     vectors = tp.Examples(torch.zeros(2, 2), tp.Event((2,)), torch.zeros(2, 2), ("shape", "scale"))
     with pytest.raises(ConfigurationError, match="no labels by name"):
@@ -264,7 +287,12 @@ def test_every_walk_can_be_a_picture_or_an_animation_and_comes_again(tmp_path, r
         ("manifold", "vae", ["--coordinates", "1"], "1 coordinates were given: a manifold is drawn of 2"),
         ("manifold", "vae", ["--side", 0], "side=0"),
         ("manifold", "vae", ["-o", "x.gif"], "expected a .png or an .npz"),
-        ("arithmetic", "gan", ["1 - 2 + 3"], "does not answer reconstruct"),
+        ("arithmetic", "pixelcnn", ["1 - 2 + 3"], "does not answer decode"),
+        ("arithmetic", "autoencoder", ["--grid"], "does not answer sample_codes"),
+        ("arithmetic", "ring", ["--grid"], "expected a model of images"),
+        ("arithmetic", "gan", ["--plus", "3", "--minus", "4"], "--base was not given: expected numbers of the grid"),
+        ("arithmetic", "gan", ["--plus", "3", "--minus", "4", "--base", "64"], "--base 64: expected numbers of"),
+        ("arithmetic", "gan", ["--plus", "3", "--grid"], "give nothing else"),
         ("arithmetic", "vae", [], "expected an expression such as"),
         ("arithmetic", "vae", ["--from", 3], "or --from 5 --to 3"),
         ("arithmetic", "vae", ["1 - 2 + 3", "--from", 3, "--to", 5], "or --from 5 --to 3"),

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.codes import WALKS, LabelOfAll, decoder_of, write_walks
+from triptych.cli.codes import WALKS, LabelOfAll, coded, decoder_of, write_walks
 from triptych.cli.inputs import Fit, Images, Overwrite, Run, labels_of, read_images
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.sampled import Samples
 from triptych.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from triptych.data.examples import Examples
     from triptych.queries.arithmetic import Expression
+
+INVERTED = 64
+"""Examples of a label whose codes are found, where that takes descents."""
 
 
 def arithmetic(
@@ -24,10 +28,21 @@ def arithmetic(
     ] = None,
     source: Annotated[str | None, typer.Option("--from", help="Instead of an expression: the label to leave.")] = None,
     target: Annotated[str | None, typer.Option("--to", help="Instead of an expression: the label to go to.")] = None,
+    plus: Annotated[str | None, typer.Option("--plus", help="Of samples: numbers in the --grid, as 3,7,11.")] = None,
+    minus: Annotated[
+        str | None, typer.Option("--minus", help="Of samples: those whose mean code is subtracted.")
+    ] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Of samples: those to whose mean it is added.")] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Draw --count samples of the model with their numbers, and nothing else.")
+    ] = False,
     image: Images = None,
     steps: Annotated[int, typer.Option("--steps", help="Columns, from nothing added on.")] = 5,
     strength: Annotated[float, typer.Option("--strength", help="How often the last column adds the difference.")] = 2.0,
-    count: Annotated[int, typer.Option("--count", help="How many test examples, where no image is given.")] = 4,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", help="How many test examples, where no image is given (4), or samples (64)."),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png, a .gif, or an .npz file.")] = Path("arithmetic.png"),
     label: LabelOfAll = None,
     fit: Fit = False,
@@ -40,31 +55,67 @@ def arithmetic(
 
     "A - B + C" is the mean code of the training examples of label A, less that of B, added to C, which is `image` (the
     files of --image) or a label (its first test examples). --from B --to A is short for "A - B + image", or without
-    --image "A - B + B". The columns add nothing of the difference, then more and more of it.
-    """
-    import torch
+    --image "A - B + B". The columns add nothing of the difference, then more and more of it. Of a model that does not
+    reconstruct (gan) codes are found by descent, of 64 examples of each label.
 
+    Instead of labels, samples may be chosen: --grid draws them with their numbers, and --plus, --minus and --base name
+    those whose codes are averaged. The --seed, --count and --label must be the grid's.
+    """
     from triptych.cli.output import check_free
-    from triptych.cli.use import data_of_run
-    from triptych.queries import attribute_vector, shift
 
     check_free(out, overwrite, WALKS)
+    count = count or (64 if grid or plus or minus or base else 4)
     if steps < 2 or count < 1:
         raise ConfigurationError(f"--steps {steps} --count {count}: expected at least 2 columns, and 1 example")
-    asked = _asked(expression, source, target, bool(image))
+    by_number = {"--plus": plus, "--minus": minus, "--base": base}
     model: Any = decoder_of(run, out)
-    model.reconstruct  # noqa: B018 - before the data are read: it says so if the model cannot
-    train, test = data_of_run(run, quiet, "another run")
-    pairs = [(of_label(train, a), of_label(train, b)) for a, b in zip(asked.plus, asked.minus, strict=True)]
-    base = read_images(image, run, model.event, fit, seed) if image else of_label(test, asked.base)[:count]
-    own = labels_of(model, base, label, 1)
-    vector = torch.stack([attribute_vector(model, *pair) for pair in pairs]).sum(0)
-    walks = shift(model, base, vector, torch.linspace(0, strength, steps).tolist(), label=own)
-    write_walks(model, walks, out)
+    amounts = [strength * k / (steps - 1) for k in range(steps)]
+    if grid or any(by_number.values()):
+        if expression or source or target or image or (grid and any(by_number.values())):
+            raise ConfigurationError("--plus, --minus and --base choose samples, --grid draws them: give nothing else")
+        samples = Samples.of(model, count, label, seed)
+        told = samples.draw(out) if grid else samples.added(by_number, amounts, out)
+    else:
+        asked = _asked(expression, source, target, bool(image))
+        told = _by_labels(run, model, asked, image, count, amounts, out, label, fit, seed, quiet)
     if not quiet:
-        added = " + ".join(f"({a} − {b})" for a, b in zip(asked.plus, asked.minus, strict=True))
-        what = ", ".join(map(str, image)) if image else f"{len(base)} test examples of {asked.base}"
-        typer.echo(f"0 to {strength:g} times {added} added to {what} by {run}: {out}")
+        typer.echo(f"{told} by {run}: {out}")
+
+
+def _by_labels(
+    run: Path,
+    model: Any,
+    asked: Expression,
+    image: list[Path] | None,
+    count: int,
+    amounts: list[float],
+    out: Path,
+    label: int | None,
+    fit: bool,
+    seed: int,
+    quiet: bool,
+) -> str:
+    """Add what labels differ in, draw it, and say what was done."""
+    import torch
+
+    from triptych.cli.use import data_of_run
+    from triptych.queries import Reconstructor, shift_codes
+
+    train, test = data_of_run(run, quiet, "another run")
+    sides = {sign: [of_label(train, name) for name in getattr(asked, sign)] for sign in ("plus", "minus")}
+    if not isinstance(model, Reconstructor):
+        sides = {sign: [x[:INVERTED] for x in parts] for sign, parts in sides.items()}
+    given = read_images(image, run, model.event, fit, seed) if image else of_label(test, asked.base)[:count]
+    own = labels_of(model, given, label, 1)
+    means = {
+        sign: torch.stack([coded(model, x, None, seed, quiet).mean(0) for x in parts]).sum(0)
+        for sign, parts in sides.items()
+    }
+    codes = coded(model, given, own, seed, quiet)
+    write_walks(model, shift_codes(model, codes, means["plus"] - means["minus"], amounts, label=own), out)
+    added = " + ".join(f"({a} − {b})" for a, b in zip(asked.plus, asked.minus, strict=True))
+    what = ", ".join(map(str, image)) if image else f"{len(given)} test examples of {asked.base}"
+    return f"0 to {amounts[-1]:g} times {added} added to {what}"
 
 
 def _asked(expression: str | None, source: str | None, target: str | None, image: bool) -> Expression:

@@ -18,7 +18,7 @@ from triptych.models.questions import (
 )
 from triptych.objectives.likelihood import bits_per_dim
 from triptych.queries.anomaly import anomaly_scores, auroc
-from triptych.queries.arithmetic import attribute_vector, shift
+from triptych.queries.arithmetic import attribute_vector, shift, shift_codes
 from triptych.queries.codes import Decoded, Spread, decode_rows, shades, spread_of
 from triptych.queries.directions import Directions, along, principal_directions, sweep
 from triptych.queries.export import save_codes
@@ -64,6 +64,7 @@ __all__ = [
     "save_codes",
     "shades",
     "shift",
+    "shift_codes",
     "spread_of",
     "squared_errors",
     "sweep",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.models.questions import Label, Reconstructor
+from triptych.models.questions import Decoder, Label, Reconstructor
 from triptych.queries.codes import Decoded, decode_rows
 
 IMAGE = "image"
@@ -113,11 +113,41 @@ def shift(
         >>> len(shift(model, train[:2], torch.ones(4)).examples)
         6
     """
+    codes = model.encode(x, label=label)
+    return shift_codes(model, codes, vector, amounts, label=x.labels if label is None and model.conditional else label)
+
+
+def shift_codes(
+    model: Decoder, codes: Tensor, vector: Tensor, amounts: Sequence[float] = (0, 0.5, 1), *, label: Label = None
+) -> Decoded:
+    """Add a vector to codes, by several amounts, and decode: `g(z + a v)`.
+
+    For a model that finds no codes itself: those of samples, whose means are added and subtracted (Radford et al. 2016,
+    §6.3.2), or of examples that were inverted.
+
+    Args:
+        model: decodes.
+        codes: `(N, Z)`.
+        vector: v, `(Z,)`, such as the difference of two means of codes.
+        amounts: factors a.
+        label: of a conditional model: one for all, or one for each code.
+
+    Returns:
+        A row for each code.
+
+    Raises:
+        DataError: for codes or a vector of another length, amounts that are not finite, or missing labels.
+
+    Example:
+        >>> import triptych as tp
+        >>> model = tp.GAN(tp.Event((1, 8, 8), levels=17), latent=4, channels=4)
+        >>> z = model.sample_codes(9, seed=0)
+        >>> woman = z[:3].mean(0) - z[3:6].mean(0)
+        >>> shift_codes(model, z[6:].mean(0, keepdim=True), woman, [0, 1]).codes.shape
+        torch.Size([1, 2, 4])
+    """
     if vector.shape != (model.latent,):
         raise DataError(f"a vector of shape {tuple(vector.shape)} was given, this model's codes are ({model.latent},)")
     if endless := [amount for amount in amounts if not math.isfinite(amount)]:
         raise DataError(f"an amount of {endless[0]:g} was given: expected finite numbers")
-    codes = model.encode(x, label=label).unsqueeze(1) + torch.tensor(amounts).view(-1, 1) * vector
-    if label is None and model.conditional:
-        label = x.labels
-    return decode_rows(model, codes, label)
+    return decode_rows(model, codes.unsqueeze(1) + torch.tensor(amounts).view(-1, 1) * vector, label)
