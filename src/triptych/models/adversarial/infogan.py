@@ -45,8 +45,8 @@ class InfoGAN(GAN, Encoder):
         latent: dimensions of the noise z, besides the codes.
         categorical: values of each categorical code, with commas between: "10", "10,10", or "none".
         continuous: number of continuous codes.
-        information: λ of the categorical codes.
-        continuous_information: λ of the continuous codes.
+        information: weight λ of the bound of categorical codes.
+        continuous_information: weight λ of the bound of continuous codes.
 
     Raises:
         ConfigurationError: for codes or weights out of range, a critic that does not tell its features, a trick that
