@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError
 from triptych.networks import conditioned
+from triptych.networks.critics import Critic
 from triptych.objectives import fgan  # noqa: F401  (its losses enter LOSSES)
 from triptych.objectives.adversarial import LOSSES, Loss, Play
 from triptych.specs import chosen
@@ -179,7 +180,7 @@ def opinion(critic: nn.Module, x: Tensor, label: Tensor | None) -> Opinion:
         >>> opinion(nn.Linear(3, 1), torch.zeros(5, 3), None).logit.shape
         torch.Size([5])
     """
-    if not isinstance(critic, TellsFeatures):
+    if not isinstance(critic, Critic | TellsFeatures):  # a protocol is slow to look up: the usual case comes first
         return Opinion(judged(conditioned(critic, x, label), len(x)), None)
     features = critic.features(x, label)
     return Opinion(judged(critic.judged(features, label), len(x)), features)
