@@ -136,17 +136,18 @@ def picture(examples: Examples, real: Examples | None = None, columns: int | Non
     return file.getvalue()
 
 
-def save_grid(examples: Examples, path: str | Path, real: Examples | None = None) -> None:
+def save_grid(examples: Examples, path: str | Path, real: Examples | None = None, columns: int | None = None) -> None:
     """Write the picture of examples as a PNG file; folders on the way are made.
 
     Args:
         examples: what to draw; see `picture`.
         path: where to.
         real: see `picture`.
+        columns: see `picture`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(picture(examples, real))
+    path.write_bytes(picture(examples, real, columns))
 
 
 def save_images(examples: Examples, folder: str | Path) -> None:

@@ -40,8 +40,13 @@ def _listed(suffixes: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def write_examples(examples: Examples, out: Path) -> None:
+def write_examples(examples: Examples, out: Path, columns: int | None = None) -> None:
     """Write examples as a picture (.png), as arrays (.npz: `x`, and `y` if labelled), or one image a file.
+
+    Args:
+        examples: what to write.
+        out: where to.
+        columns: of a grid of images; None for about a square.
 
     Raises:
         ConfigurationError: for vectors into a directory.
@@ -51,7 +56,7 @@ def write_examples(examples: Examples, out: Path) -> None:
     from triptych.pictures import save_grid, save_images
 
     if out.suffix == ".png":
-        save_grid(examples, out)
+        save_grid(examples, out, columns=columns)
     elif out.suffix == ".npz":
         out.parent.mkdir(parents=True, exist_ok=True)
         if examples.labels is None:
