@@ -146,8 +146,8 @@ def r2(judge: Judge, real: Tensor, fake: Tensor, noise: Noise, *, weight: float 
 
     Example:
         >>> ones = torch.ones(1, 4)
-        >>> float(r2(lambda x: (x**2).sum(1), ones, ones, Noise.of(0), weight=1.0))   # ½ · 4 · 2²
-        8.0
+        >>> r2(lambda x: (x**2).sum(1), ones, ones, Noise.of(0), weight=1.0).tolist()   # ½ · 4 · 2²
+        [8.0]
     """
     check_weight("r2", weight=weight)
     return weight / 2 * squared_slope(judge, fake)
