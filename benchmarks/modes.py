@@ -75,9 +75,11 @@ CHOSEN: dict[str, Chosen] = {
         "conditional-gan", {**_LABELLED, "critic_labels": "concatenation"}, _SHARP, counts="classes"
     ),
     "projection-gan": Chosen("projection-gan", {**_LABELLED, "critic_labels": "projection"}, _SHARP, counts="classes"),
-    "auxiliary-classifier-gan": Chosen("auxiliary-classifier-gan", _LABELLED, _SHARP, counts="classes"),
+    "auxiliary-classifier-gan": Chosen(
+        "auxiliary-classifier-gan", _LABELLED, {**_SHARP, "steps": 4000}, counts="classes"
+    ),
 }
-"""Configurations that reach every mode."""
+"""Configurations that reach every mode; these are given the modes as labels."""
 BASES: dict[str, dict[str, Any]] = {"wasserstein": {"penalty": "gradient:weight=1"}}
 """What a loss cannot be without."""
 OPTIONS = {"instance-noise": f"steps={SHORT['steps']}", "minibatch-discrimination": "kernels=8", "gradient": "weight=1"}
