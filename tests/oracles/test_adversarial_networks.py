@@ -146,9 +146,9 @@ def test_resnet_begins_with_the_weights_of_the_authors():
             )
             three = part.weight.shape[2:] == (3, 3) and len(part.weight) != event.shape[0]
             bound = math.sqrt(6 / fans) * (math.sqrt(2) if three else 1)
-            assert float(part.weight.abs().max()) <= bound
+            assert part.weight.abs().max().item() <= bound
             if part.weight.numel() > 100:
-                assert float(part.weight.std()) == pytest.approx(bound / math.sqrt(3), rel=0.1)
+                assert part.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)
             assert part.bias is None or not bool(part.bias.any())
     widths = [tuple(part.weight.shape[:2]) for part in weights(nets[0]) if part.weight.shape[2:] == (3, 3)]
     assert widths == [(64, 64)] * 6 + [(3, 64)], "table 4: three blocks of one width"
