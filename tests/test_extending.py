@@ -18,6 +18,8 @@ def steps():
     assert [kind for kind, _, _ in found] == [
         "append",
         "run",
+        "create",
+        "run",
         "append",
         "run",
         "create",
