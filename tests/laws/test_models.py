@@ -64,6 +64,12 @@ def test_convolutional_networks_obey_the_laws(name, network):
     check_model(small(name, Event((3, 17, 22), 256), **{part: network for part in parts}))
 
 
+def test_attention_obeys_the_laws_where_there_is_a_map_for_it():
+    model = small("sagan", Event((1, 9, 9), 17), classes=3, channels=3)
+    for law in ("players share out the parameters", "each turn moves its own player", "a seed gives its samples"):
+        assert LAWS[law](model)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
