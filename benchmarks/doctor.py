@@ -3,9 +3,10 @@
     python benchmarks/doctor.py --seeds 10 11 12 --jobs 2 --docs docs/adversarial.md
 
 Each sabotage names what must be found (one of them at least) and what else is true of such a run; a finding that is
-neither is a false one, as is any in a healthy run. That a run meant to be healthy is so is checked by what the doctor
-does not see: fresh samples beside held-out data, in their true modes. Thresholds were chosen on seeds 0 and 1; the
-stored figures are of other seeds. Finished runs in `--runs` are not trained again.
+neither is a false one, as is any in a healthy run; that of a mode collapse is right wherever fresh samples, by true
+modes or another classifier, lack some. That a run meant to be healthy is so is checked by what the doctor
+does not see: fresh samples beside held-out data, in their true modes. Thresholds were chosen on seed 0; the stored figures
+are of other seeds. Finished runs in `--runs` are not trained again.
 """
 
 from __future__ import annotations
@@ -336,10 +337,15 @@ def is_healthy(truth: Mapping[str, float]) -> bool:
     return near and ("of" not in truth or truth["modes"] >= 0.9 * truth["of"])
 
 
+def is_narrow(truth: Mapping[str, float]) -> bool:
+    """Return whether fresh samples lack modes or classes, so that whoever says so is right."""
+    return truth.get("classes", 1.0) < 0.7 or truth.get("modes", 1.0) < 0.9 * truth.get("of", 0.0)
+
+
 def judge(case: Case, row: Row) -> Row:
     """Add what of the findings is right."""
     found = set(row["found"])
-    right = found & {*case.must, *case.may}
+    right = found & {*case.must, *case.may, *(["mode collapse"] if is_narrow(row["truth"]) else [])}
     row |= {
         "sabotaged": bool(case.must),
         "must": list(case.must),

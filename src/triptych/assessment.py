@@ -57,7 +57,9 @@ class Trained:
 def load_run(run: Path) -> Trained:
     """Load a trained model and the records of its training."""
     records = records_of(run)
-    return Trained(str(run), load(run), run, records, tuple(map(str, diagnosed(records))))
+    findings = diagnosed(records)
+    diverged = any(finding.name == "non-finite figures" for finding in findings)
+    return Trained(str(run), load(run), run, records, tuple(map(str, findings)), diverged)
 
 
 def records_of(run: Path) -> list[Record]:

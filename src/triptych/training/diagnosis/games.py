@@ -122,7 +122,11 @@ def generator_wins(records: Sequence[Record]) -> Finding | None:
 def dead_critic(records: Sequence[Record]) -> Finding | None:
     """Whether the critic says the same of everything, or learns no more."""
     largest = _largest(records, CRITIC)
-    last = _lasting(_seen(records, SPREAD, AUC), lambda r: r[SPREAD] < MUTE or r.get(CRITIC, 1.0) < 1e-4 * largest)
+
+    def dead(r: Record) -> bool:  # of one that wins for sure the gradient vanishes, too, and it is not dead
+        return r[SPREAD] < MUTE or (r[AUC] <= SURE and r.get(CRITIC, 1.0) < 1e-4 * largest)
+
+    last = _lasting(_seen(records, SPREAD, AUC), dead)
     if not last:
         return None
     return Finding(
@@ -163,13 +167,14 @@ def _breadth(r: Record) -> float:
 
 
 def _rising(values: Sequence[float]) -> bool:
-    """Return whether the last quarter of some values is a fifth higher than the one before: not collapsed, but young.
+    """Return whether the last quarter of some values is a fifth, and 0.05, above the one before: young, not collapsed.
 
     >>> _rising([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.3]), _rising([0.3] * 8)
     (True, False)
     """
     quarter = max(1, len(values) // 4)
-    return fmean(values[-quarter:]) > 1.2 * fmean(values[-2 * quarter : -quarter])
+    before, after = fmean(values[-2 * quarter : -quarter]), fmean(values[-quarter:])
+    return after > max(1.2 * before, before + 0.05)
 
 
 @detector("mode collapse", VARIETY)
