@@ -3,10 +3,9 @@
     python benchmarks/doctor.py --seeds 10 11 12 --jobs 2 --docs docs/adversarial.md
 
 Each sabotage names what must be found (one of them at least) and what else is true of such a run; a finding that is
-neither is a false one, as is any in a healthy run; that of a mode collapse is right wherever fresh samples, by true
-modes or another classifier, lack some. That a run meant to be healthy is so is checked by what the doctor
-does not see: fresh samples beside held-out data, in their true modes. Thresholds were chosen on seed 0; the stored figures
-are of other seeds. Finished runs in `--runs` are not trained again.
+neither is a false one, as is any in a healthy run. That of a mode collapse is right wherever fresh samples lack modes
+or classes: those are told by the true modes, or by another classifier. So is that a run meant to be healthy is so.
+Thresholds were chosen on seed 0; the stored figures are of another. Finished runs in `--runs` are not trained again.
 """
 
 from __future__ import annotations
