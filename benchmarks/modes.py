@@ -78,8 +78,15 @@ CHOSEN: dict[str, Chosen] = {
     "auxiliary-classifier-gan": Chosen(
         "auxiliary-classifier-gan", _LABELLED, {**_SHARP, "steps": 4000}, counts="classes"
     ),
+    "infogan": Chosen(
+        "infogan",
+        {**SMALL, **_CALM, "hidden": 128, "continuous": 0, "critic_rate": 1.0}
+        | {"tricks": "instance-noise:std=0.5,steps=2500"},
+        {**_SHARP, "steps": 5000},
+        counts="categorical",
+    ),
 }
-"""Configurations that reach every mode; these are given the modes as labels."""
+"""Configurations that reach every mode; all but InfoGAN are given the modes as labels, that one only their number."""
 BASES: dict[str, dict[str, Any]] = {"wasserstein": {"penalty": "gradient:weight=1"}}
 """What a loss cannot be without."""
 OPTIONS = {"instance-noise": f"steps={SHORT['steps']}", "minibatch-discrimination": "kernels=8", "gradient": "weight=1"}
