@@ -26,7 +26,7 @@ def chosen(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> Cal
         known: all such parts by name.
 
     Raises:
-        ConfigurationError: for an unknown name or option, or a value of another type.
+        ConfigurationError: for an unknown name or option, one given twice, or a value of another type.
 
     Example:
         >>> def powers(x, *, exponent: float = 2.0):
@@ -40,7 +40,12 @@ def chosen(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> Cal
     name, _, given = spec.partition(":")
     if name not in known:
         raise ConfigurationError(f"no {kind} {name!r}; {did_you_mean(name, known)}")
-    options = dict(_option(kind, name, entry, known[name]) for entry in given.split(",") if entry)
+    options: dict[str, Any] = {}
+    for entry in filter(None, given.split(",")):
+        key, value = _option(kind, name, entry, known[name])
+        if key in options:
+            raise ConfigurationError(f"the {kind} {name!r} was given {key} twice: expected it once")
+        options[key] = value
     return partial(known[name], **options) if options else known[name]
 
 

@@ -172,6 +172,10 @@ def test_names_norms_and_ways_of_labels_are_refused_with_those_that_there_are():
         (lambda: generator("mlp", norm="instance"), "'mlp' has none: try 'layer'"),
         (lambda: critic("resnet:width=3"), "the critic 'resnet' has no option 'width'"),
         (lambda: critic("mlp", labels="batch-norm"), "no critic_labels 'batch-norm'"),
+        (lambda: critic("resnet:channels=3,channels=4"), "the critic 'resnet' was given channels twice"),
+        (lambda: critic("auto:channels=8"), "a network takes options, 'auto' none: try 'dcgan:channels=8'"),
+        (lambda: generator("mlp", norm="auto:reference=8"), "'auto' takes no options"),
+        (lambda: generator("mlp:layers=-2"), "layers=-2: expected the number of hidden layers"),
         (lambda: critic(nn.Flatten(), norm="batch"), "critic_norm='batch' with a critic of your own"),
     ):
         with pytest.raises(ConfigurationError, match=said):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import triptych as tp
 from triptych.errors import ConfigurationError
 from triptych.noise import Noise
 from triptych.objectives.adversarial import wasserstein
@@ -91,6 +92,13 @@ def test_a_flat_critic_has_finite_gradients_and_examples_none(name):
 def test_what_cannot_be_paid_is_refused_at_once(spec, said):
     with pytest.raises(ConfigurationError, match=said):
         resolve_penalties(spec)
+
+
+@pytest.mark.parametrize("penalty", ["none", "gradient:weight=0", "r1:weight=0+r2:weight=0"])
+def test_a_penalty_of_weight_0_is_no_bound_on_the_slope(penalty):
+    with pytest.raises(ConfigurationError, match="without a bound on the critic's slope"):
+        tp.GAN(tp.Event((2,)), loss="wasserstein", penalty=penalty)
+    tp.GAN(tp.Event((2,)), loss="wasserstein", penalty="gradient:weight=0.5")
 
 
 def test_several_penalties_are_terms_of_their_own():

@@ -94,6 +94,12 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out; torch says so of the CPU's by the text alone."""
+    accelerators = isinstance(error, RuntimeError) and "out of memory" in str(error)
+    return isinstance(error, MemoryError) or accelerators or "can't allocate memory" in str(error)
+
+
 def _explain(error: Exception, debug: bool) -> int:
     """Print an error as one line, and return the exit code that it stands for."""
     usage = getattr(error, "format_message", None)
@@ -108,6 +114,9 @@ def _explain(error: Exception, debug: bool) -> int:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         _say(f"error: {where}{error.strerror}: choose another place, or make room")
+        return USER_ERROR
+    if _out_of_memory(error):
+        _say("error: not enough memory for what was asked: try a smaller size, such as of the model or the minibatch")
         return USER_ERROR
     if usage is not None:  # typer's own: an unknown option, a missing argument
         context = getattr(error, "ctx", None)

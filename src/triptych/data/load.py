@@ -78,6 +78,8 @@ def load(
         (torch.Size([1348, 1, 8, 8]), 449, 2)
     """
     spec = str(spec)
+    if not spec.strip():
+        raise DataError("the data are named by nothing: expected a data set or a path; . is this folder")
     given = {name: value for name, value in locals().items() if name != "progress" and value is not None}
     if spec not in embedded.NAMES and Path(spec).expanduser().exists():
         given["spec"] = str(Path(spec).expanduser().resolve())

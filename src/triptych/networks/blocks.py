@@ -115,7 +115,9 @@ class BatchNorm(nn.BatchNorm2d):
         """Normalise `(B, F)` or `(B, C, H, W)`."""
         count = x.numel() // x.shape[1] * sharing()
         if self.training and count < 2:
-            raise ConfigurationError("batch normalisation was given a batch of 1: expected 2 or more; try --batch-size")
+            raise ConfigurationError(
+                "batch normalisation was given a batch of 1: expected 2 or more; try --batch-size 64"
+            )
         if not self.training or sharing() == 1:
             return super().forward(x)
         given, x = x.dtype, x.float()

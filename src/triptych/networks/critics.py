@@ -186,7 +186,10 @@ def auto_network(what: str, name: str, event: Event, known: Collection[str]) -> 
         raise ConfigurationError(f"{name!r} was given as {what}: expected 'auto', {', '.join(known)}, or an nn.Module")
     if name == "auto":
         return "dcgan" if event.is_image and min(event.shape[1:]) >= SMALLEST else "mlp"
-    _known(what, name.partition(":")[0], ("auto", *known))
+    kind, _, options = name.partition(":")
+    _known(what, kind, ("auto", *known))
+    if kind == "auto":
+        raise ConfigurationError(f"{what}={name!r}: a network takes options, 'auto' none: try '{min(known)}:{options}'")
     return name
 
 

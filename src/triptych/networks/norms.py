@@ -144,6 +144,8 @@ def resolve_norm(what: str, spec: str, usual: str, allowed: tuple[str, ...]) -> 
     if spec == "auto":
         spec = usual
     name = spec.partition(":")[0]
+    if name == "auto":
+        raise ConfigurationError(f"{what}={spec!r}: 'auto' takes no options")
     if name not in allowed:
         raise ConfigurationError(f"no {what} {name!r}; {did_you_mean(name, ['auto', *allowed])}")
     norm = chosen(what, spec, NORMS)()

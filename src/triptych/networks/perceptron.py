@@ -36,6 +36,8 @@ class _Hidden(nn.Module):
 
 def _own(sizes: Sizes, hidden: int, layers: int, activation: str) -> Sizes:
     """Return the sizes with what a network's own options say."""
+    if layers < -1:
+        raise ConfigurationError(f"layers={layers}: expected the number of hidden layers, or -1 for that of --layers")
     return sizes._replace(
         hidden=hidden or sizes.hidden, layers=sizes.layers if layers < 0 else layers, activation=activation
     )

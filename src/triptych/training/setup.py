@@ -108,14 +108,17 @@ def usable_examples(model: Model, train: Examples) -> Examples:
         return train
     if train.labels is None:
         asked = f"classes={model.classes} was asked for" if model.classes else f"{name_of(model)} learns from labels"
-        instead = "leave it out" if model.classes else "give data with labels"
+        instead = "give data with labels" + (", or --classes 0 for a model without" if model.classes else "")
         raise DataError(f"{asked}, but the data has no labels of two classes or more: {instead}")
     if train.labels.dim() > 1:
         takes = "embedding" in inspect.signature(type(model)).parameters
         instead = f"give embedding={train.labels.shape[1]} instead of classes" if takes else "leave classes out"
         raise DataError(f"the data is labelled by vectors: {instead}")
     if model.classes and int(train.labels.max()) >= model.classes:
-        raise DataError(f"the data has a label {int(train.labels.max())}, the model classes={model.classes}")
+        largest = int(train.labels.max())
+        raise DataError(
+            f"the data has a label {largest}, the model classes={model.classes}: give --classes {largest + 1}"
+        )
     if train.classes and model.classes > len(train.classes):
         raise DataError(
             f"the data has {len(train.classes)} classes, the model classes={model.classes}: "

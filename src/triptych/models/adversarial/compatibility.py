@@ -14,6 +14,7 @@ from triptych.errors import ConfigurationError
 from triptych.models.adversarial.tricks import Trick
 from triptych.objectives.adversarial import Loss, wasserstein
 from triptych.objectives.game import TellsFeatures, refuse_bounded
+from triptych.objectives.penalties import Penalty
 
 
 def check_numbers(critic_rate: float, weight_clip: float, rate: float, beta1: float, beta2: float) -> None:
@@ -54,12 +55,14 @@ def check_tricks(critic: nn.Module, tricks: Sequence[Trick], own: bool) -> None:
         )
 
 
-def check_held(critic: nn.Module, loss: Loss, penalised: bool, weight_clip: float, own: bool) -> None:
+def check_held(critic: nn.Module, loss: Loss, penalties: Sequence[Penalty], weight_clip: float, own: bool) -> None:
     """Raise `ConfigurationError` for weights clipped in vain, and for a critic whose outputs do not suit the loss.
 
     Without a bound on its slope a critic's value estimates no Wasserstein distance: it can be any number (Arjovsky
-    et al. 2017, eq. 3). A user's own loss is not looked into, and of a user's own critic only how it ends.
+    et al. 2017, eq. 3), and a penalty of weight 0 is no bound. A user's own loss is not looked into, and of a user's
+    own critic only how it ends.
     """
+    penalised = any(getattr(penalty, "keywords", {}).get("weight", 1.0) for penalty in penalties)
     if weight_clip and any(map(parametrize.is_parametrized, critic.modules())):
         raise ConfigurationError(
             f"weight_clip={weight_clip:g} was given with weights that are normalised after they are clipped: "

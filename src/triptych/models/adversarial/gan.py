@@ -137,7 +137,7 @@ class GAN(LatentSampler, Judge):
         self.critic = self.make_critic(critic, sizes, critic_norm, critic_labels, further)
         own = isinstance(critic, nn.Module)
         check_tricks(self.critic, self._tricks, own)
-        check_held(self.critic, self.game.loss, bool(self.penalties), weight_clip, own)
+        check_held(self.critic, self.game.loss, [penalty for _, penalty in self.penalties], weight_clip, own)
         check_each(self.critic, self._tricks, [] if callable(penalty) or penalty == "none" else penalty.split("+"))
         self.held: Held | None = None
         for trick in self._tricks:
