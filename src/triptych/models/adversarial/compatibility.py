@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from triptych.errors import ConfigurationError
 from triptych.models.adversarial.tricks import Trick
+from triptych.networks.attention import SelfAttention
 from triptych.objectives.adversarial import Loss, wasserstein
 from triptych.objectives.game import TellsFeatures, refuse_bounded
 from triptych.objectives.penalties import Penalty
@@ -73,19 +74,22 @@ def check_held(critic: nn.Module, loss: Loss, penalties: Sequence[Penalty], weig
     if loss is wasserstein and not (own or penalised or weight_clip or normalised(critic)):
         raise ConfigurationError(
             "loss='wasserstein' was given without a bound on the critic's slope, and then estimates nothing: "
-            "try penalty='gradient', critic_norm='spectral', or weight_clip=0.01"
+            "try penalty='gradient', critic_norm='spectral' without attention, or weight_clip=0.01"
         )
 
 
 def normalised(critic: nn.Module) -> bool:
-    """Return whether every matrix of a critic is normalised, as by its largest singular value.
+    """Return whether every matrix of a critic is normalised, as by its largest singular value, and nothing else scales.
+
+    Self-attention does: its weight γ has no bound.
 
     Example:
         >>> normalised(nn.Linear(2, 1)), normalised(nn.utils.parametrizations.spectral_norm(nn.Linear(2, 1)))
         (False, True)
     """
     matrices = [layer for layer in critic.modules() if isinstance(layer, nn.Linear | _ConvNd)]
-    return all(map(parametrize.is_parametrized, matrices))
+    attends = any(isinstance(layer, SelfAttention) for layer in critic.modules())
+    return not attends and all(map(parametrize.is_parametrized, matrices))
 
 
 def check_each(critic: nn.Module, tricks: Sequence[Trick], penalties: Sequence[str]) -> None:
