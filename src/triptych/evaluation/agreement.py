@@ -47,7 +47,8 @@ def agreement(subject: Subject) -> Table:
         subject: a model that draws examples of a class.
 
     Returns:
-        A row for all classes, each weighing the same, and one for each class.
+        A row for all classes, and one for each class. In the former every class weighs the same among the samples, and
+        as much as there is of it among the test data.
 
     Raises:
         Unanswered: for a model that takes no classes, or does not sample, or samples that are not finite; and for data

@@ -29,7 +29,7 @@ class Norm:
 
     name: ClassVar[str]
     shifts: ClassVar[bool] = True
-    """Whether its layer shifts what it is given, so that a bias before it is of no use."""
+    """Whether its layer shifts what it is given, so that a bias before it is left out."""
     reference: int = 0
     """Examples of the fixed batch that goes through the network with every minibatch; 0 for none."""
 
@@ -55,10 +55,11 @@ class NoNorm(Norm, name="none"):
 
 
 class Spectral(Norm, name="spectral"):
-    """Divides the weight of every convolution and linear map by its spectral norm, which makes each 1-Lipschitz.
+    """Divides the weight of every convolution and linear map by its spectral norm, which bounds the slope of each.
 
-    One step of the power method a pass in training. Reference: Miyato et al. 2018, *Spectral Normalization for
-    Generative Adversarial Networks*, Algorithm 1.
+    That of a convolution is of its kernel as a matrix, outputs × (inputs · taps): a linear map is then 1-Lipschitz, a
+    convolution at most √(taps that see a pixel)-Lipschitz. One step of the power method a pass in training. Reference:
+    Miyato et al. 2018, *Spectral Normalization for Generative Adversarial Networks*, Algorithm 1.
     """
 
     shifts = False

@@ -78,11 +78,6 @@ class CoupledCritic(nn.Module):
         if any(parametrize.is_parametrized(part) for part in shared.modules()):
             spectrally_normed(self.own)  # a bound on the slope of a part alone would be none
 
-    @property
-    def mixes_examples(self) -> bool:
-        """Whether a logit depends on the rest of the minibatch, in training."""
-        return bool(getattr(self.shared, "mixes_examples", False))
-
     def features(self, x: Tensor, label: Tensor) -> Tensor:
         """Return what the logit is read from, `(B, width)`."""
         seen: Tensor = self.shared.features(by_domain(self.own, x, label))  # type: ignore[operator]

@@ -13,6 +13,7 @@ from triptych.models.base import Terms
 class HistoricalAveraging(Trick, name="historical-averaging"):
     """Both players pay `λ ‖θ - 1/t Σ_{i ≤ t} θ_i‖²`, θ_i their parameters after i - 1 steps: cycles are damped.
 
+    They are those of the generator and of the critic; what reads a class or a code off the critic's features is free.
     Reference: Salimans et al. 2016, *Improved Techniques for Training GANs*, §3.3, whose mean is over all the past.
 
     Args:

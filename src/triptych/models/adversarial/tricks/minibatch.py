@@ -21,8 +21,6 @@ class Closeness(nn.Module):
         kernel_size: rows of each M_b.
     """
 
-    mixes_examples = True
-
     def __init__(self, inputs: int, kernels: int, kernel_size: int) -> None:
         super().__init__()
         self.width = inputs + kernels
@@ -71,8 +69,6 @@ class Spread(nn.Module):
     Args:
         inputs: F.
     """
-
-    mixes_examples = True
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
