@@ -36,7 +36,7 @@ class Trial(NamedTuple):
     """Words behind `triptych evaluate RUN`."""
 
 
-_CONDITIONAL = f"--data {MNIST} --classes 10 --channels 32 --steps 3000"
+_CONDITIONAL = f"--data {MNIST} --classes 10 --channels 32 --steps 4000"
 _AGREEMENT = f"--data {MNIST} --metrics agreement"
 _FGAN = (
     f"--data {MNIST} --latent 100 --prior uniform --generator mlp:hidden=1200 --generator-norm batch "
@@ -49,7 +49,7 @@ TRIALS: dict[str, Trial] = {
     "auxiliary-classifier-gan-mnist": Trial(f"auxiliary-classifier-gan {_CONDITIONAL}", _AGREEMENT),
     "wgan-gp-mnist": Trial(f"wgan-gp {_CONDITIONAL.replace('32', '16').replace('3000', '1500')}", _AGREEMENT),
     "infogan-mnist": Trial(
-        f"infogan --data {MNIST} --channels 32 --critic-norm batch --steps 4000", f"--data {MNIST} --metrics matching"
+        f"infogan --data {MNIST} --channels 32 --critic-norm batch --steps 3000", f"--data {MNIST} --metrics matching"
     ),
     "infogan-digits": Trial("infogan --data digits --steps 1500", "--metrics matching"),
     "coupled-gan-digits": Trial("coupled-gan --data digits --domains negative --steps 1500", "--metrics domains"),
