@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from triptych.errors import UnsupportedQuery as UnsupportedQuery
     from triptych.errors import UserError as UserError
     from triptych.event import Event as Event
+    from triptych.models.adversarial.auxiliary_classifier import AuxiliaryClassifierGAN as AuxiliaryClassifierGAN
+    from triptych.models.adversarial.coupled import CoupledGAN as CoupledGAN
     from triptych.models.adversarial.gan import GAN as GAN
+    from triptych.models.adversarial.infogan import InfoGAN as InfoGAN
+    from triptych.models.adversarial.semantic import SemanticGAN as SemanticGAN
     from triptych.models.autoencoders.autoencoder import Autoencoder as Autoencoder
     from triptych.models.autoencoders.context import ContextAutoencoder as ContextAutoencoder
     from triptych.models.autoencoders.stacked import StackedAutoencoder as StackedAutoencoder
@@ -53,6 +57,10 @@ if TYPE_CHECKING:
     from triptych.training import save as save
 
 _LAZY = {
+    "AuxiliaryClassifierGAN": "triptych.models.adversarial.auxiliary_classifier",
+    "CoupledGAN": "triptych.models.adversarial.coupled",
+    "InfoGAN": "triptych.models.adversarial.infogan",
+    "SemanticGAN": "triptych.models.adversarial.semantic",
     "Autoencoder": "triptych.models.autoencoders.autoencoder",
     "BayesianNetwork": "triptych.models.autoregressive.bayesnet",
     "FVBN": "triptych.models.autoregressive.fvbn",
