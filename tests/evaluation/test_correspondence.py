@@ -61,6 +61,20 @@ def test_a_model_that_reads_the_class_off_is_matched_whatever_it_calls_it(protoc
         matching(Subject(build("gan", protocol.test.event, channels=4), protocol))
 
 
+def test_the_matching_is_not_found_on_the_examples_that_it_is_tried_on(protocol):
+    model = build("infogan", protocol.test.event, channels=4)
+    both = [(x.numpy().tobytes(), int(y)) for x, y in zip(protocol.test.data, protocol.test.labels, strict=True)]
+    of = {x: (y + 1) % 10 for x, y in both}  # on test examples its categories mean something else
+    of |= {x.numpy().tobytes(): int(y) for x, y in zip(protocol.train.data, protocol.train.labels, strict=True)}
+
+    def codes(x, label):
+        told = torch.eye(10)[[of[one.numpy().tobytes()] for one in x]]
+        return torch.cat([told, torch.zeros(len(x), 64)], 1)
+
+    model.codes = codes
+    assert matching(Subject(model, protocol)).rows["c1"][0].value == 0
+
+
 def test_correlations_are_those_of_numpy():
     a, b = torch.rand(5, 1, 3, 4), torch.rand(5, 1, 3, 4)
     expected = [np.corrcoef(x.flatten(), y.flatten())[0, 1] for x, y in zip(a.numpy(), b.numpy(), strict=True)]

@@ -73,6 +73,15 @@ def test_it_is_a_density_in_the_datas_own_units() -> None:
     assert points_of(image).tolist() == [[0, 1]] and units_of(image.event).log_volume == 0
 
 
+def test_what_is_reported_of_vectors_is_in_their_own_units() -> None:
+    """Minus the entropy of N(10, 4²), ½ log 2πe 16; of standardised coordinates it would be log 4 more."""
+    event = Event((1,), None, (10.0,), (4.0,))
+    train, test = (Examples(10 + 4 * Noise.of(i).normal((n, 1)), event) for i, n in enumerate((2000, 500)))
+    subject = Subject(Replayed(event, train.data), Protocol.prepare(train, test, kernels=1000, extractor="pixels"))
+    for told, *_ in parzen(subject).rows.values():
+        assert told.value == pytest.approx(-0.5 * math.log(2 * math.pi * math.e * 16), abs=0.15)
+
+
 def test_the_bandwidth_is_the_best_of_the_validation_points_and_no_other() -> None:
     draws = Noise.of(1).normal((3000, 2)) * 0.2
     samples, valid, test = draws[:1500], draws[1500:2000], draws[2000:]

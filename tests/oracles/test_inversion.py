@@ -10,7 +10,7 @@ import triptych as tp
 from tests.oracles.test_codes import Linear
 from tests.program import refused, well
 from triptych.errors import ConfigurationError, DataError
-from triptych.noise import Noise
+from triptych.noise import Noise, mix
 from triptych.queries import invert, squared_errors
 
 
@@ -30,6 +30,18 @@ def test_a_linear_decoder_is_inverted_by_least_squares():
     ridge = invert(model, x, steps=1500, prior_weight=0.5).codes
     system = scaled.T @ scaled / 6 + 0.5 / (2 * 3) * torch.eye(3)
     assert torch.allclose(ridge, torch.linalg.solve(system, scaled.T @ target.T / 6).T, atol=2e-3), "λ/2Z ‖z‖²"
+
+
+def test_no_step_is_taken_for_the_worse_and_the_nearest_code_of_the_prior_is_told():
+    model = Linear(tp.Event((3,)), Noise.of(0).normal((3, 3)))
+    x = tp.Examples(Noise.of(1).normal((4, 3)), model.event)
+    found = invert(model, x, steps=3, rate=100.0)
+    assert torch.allclose(found.errors, found.drawn), "of all codes on the way the best is kept: here the first"
+    assert torch.allclose(found.codes, found.nearest)
+    drawn = Noise.of(mix(0, 51)).normal((256, 3))
+    errors = (model.decode(drawn).data - x.data.unsqueeze(1)).square().mean(2).sqrt()
+    assert found.drawn.numpy() == pytest.approx(errors.amin(1).numpy(), rel=1e-5)
+    assert torch.allclose(found.nearest, drawn[errors.argmin(1)])
 
 
 def test_a_label_is_taken_into_account():

@@ -149,3 +149,9 @@ def test_path_length_counts_pixels_and_not_their_colours():
     paid = trick.generator_terms({}, Turn(BATCH, Noise.of(0), codes, None, made, None, said, made))["path_length"]
     lengths = (Noise.of(0).normal((8, 3, 4, 4)) / 16**0.5).sum((1, 2, 3)).abs()
     assert torch.allclose(paid, (lengths - 0.01 * lengths.mean()) ** 2, atol=1e-5)
+
+
+def test_an_sd_gan_judges_an_example_as_a_pair_with_itself():
+    model = tp.build("sd-gan", EVENT, identity=1, latent=3, hidden=8, layers=1).eval()
+    x = BATCH.x
+    assert torch.allclose(model.judge(x), model.critic(torch.stack([x, x], 1))[:, 0], atol=1e-6)
