@@ -37,6 +37,7 @@ def chosen(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> Cal
         Traceback (most recent call last):
         triptych.errors.ConfigurationError: no function 'power'; did you mean powers?
     """
+    _check_text(kind, spec)
     name, _, given = spec.partition(":")
     if name not in known:
         raise ConfigurationError(f"no {kind} {name!r}; {did_you_mean(name, known)}")
@@ -61,6 +62,7 @@ def several(kind: str, spec: str, known: Mapping[str, Callable[..., Any]]) -> li
     """
     if spec == "none":
         return []
+    _check_text(kind, spec)
     parts = re.split(r"\+(?=[a-z])", spec)
     names = [part.partition(":")[0] for part in parts]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -83,6 +85,12 @@ def listed(known: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
         given = ",".join(f"{p.name}={_typed(p.default)}" for p in options)
         texts[f"{name}:{given}" if given else name] = inspect.cleandoc(part.__doc__ or "").partition("\n")[0]
     return texts
+
+
+def _check_text(kind: str, spec: object) -> None:
+    """Refuse what is not text; whoever asks has seen that it is no part of the user's own."""
+    if not isinstance(spec, str):
+        raise ConfigurationError(f"{spec!r} was given as {kind}: expected a name, or a part of your own")
 
 
 def _typed(default: object) -> str:

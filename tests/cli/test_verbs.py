@@ -187,6 +187,24 @@ def test_a_configuration_is_replayed_to_the_same_bytes(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("stored", "damaged", "said"),
+    [
+        ("steps: 2", "steps: abc", "says steps='abc': expected int"),
+        ("batch_size: 64", "batch_size: many", "says batch_size='many': expected int"),
+        ("critic_rate: 1.0", "critic_rate: fast", "says critic_rate='fast': expected float"),
+        ("test_fraction: 0.25", "test_fraction: half", "says test_fraction='half': expected float"),
+    ],
+)
+def test_a_configuration_with_text_for_a_number_is_refused_in_a_line(tmp_path, runs, stored, damaged, said):
+    text = (runs / "gan" / "config.yaml").read_text()
+    stored = stored if stored != "steps: 2" else next(line.strip() for line in text.splitlines() if " steps: " in line)
+    assert stored in text
+    (tmp_path / "config.yaml").write_text(text.replace(f"  {stored}\n", f"  {damaged}\n"))
+    assert said in refused("train", "--config", tmp_path / "config.yaml", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_dimensional_toys_are_compared(tmp_path):
     out = tmp_path / "ring"
     well("compare", "--data", "ring", "--count", 400, "pixelcnn", "vae", "gan", "--steps", 10, "--out", out)

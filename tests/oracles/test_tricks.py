@@ -261,6 +261,10 @@ def test_a_generator_without_a_critics_turn_before_it_makes_its_own():
         ({"tricks": "reply"}, "no trick 'reply'; did you mean replay?"),
         ({"tricks": "replay:length=3"}, "no option 'length'; there is: size"),
         ({"tricks": [nn.Linear(1, 1)]}, "Linear was given as a trick"),
+        ({"tricks": ["replay"]}, "str was given as a trick: expected names in one text, joined by"),
+        ({"tricks": None}, "NoneType was given as a trick"),
+        ({"penalty": ["r1", "r2"]}, r"\['r1', 'r2'\] was given as penalty: expected a name"),
+        ({"loss": None}, "None was given as loss: expected a name"),
         *(
             ({"tricks": f"{trick}:{option}"}, f"{trick}:.*{option}.*: expected")
             for trick, option in [

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from triptych.errors import ConfigurationError
+
 
 def argument_help(documented: Any) -> dict[str, str]:
     """Return the text of each entry of a docstring's `Args:` section.
@@ -55,6 +57,28 @@ def typed(annotation: Any, default: Any) -> Any:
             return None
         return typing.Optional[simple] if type(None) in members else simple  # noqa: UP045 - as typer reads it
     return annotation if annotation in (bool, int, float, str) else None
+
+
+def check_typed(where: str, given: Mapping[str, Any], function: Any) -> None:
+    """Raise `ConfigurationError` for a stored value that is text where a number, or true or false, is read.
+
+    Args:
+        where: the values are from.
+        given: values by parameter.
+        function: a function or a class that takes them.
+
+    Example:
+        >>> def powers(exponent: float | None = None): ...
+        >>> check_typed("config.yaml", {"exponent": "two"}, powers)
+        Traceback (most recent call last):
+        triptych.errors.ConfigurationError: config.yaml says exponent='two': expected float
+    """
+    hints = typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
+    for name, value in given.items():
+        kind = typed(hints.get(name, str), None)
+        read = [member for member in typing.get_args(kind) or (kind,) if member not in (None, type(None))]
+        if isinstance(value, str) and read and str not in read:
+            raise ConfigurationError(f"{where} says {name}={value!r}: expected {read[0].__name__}")
 
 
 def parameters_of(

@@ -18,6 +18,7 @@ from triptych.cli.options import (
     Debug,
     Quiet,
     Seed,
+    check_typed,
     command,
     data_parameters,
     load_data,
@@ -122,7 +123,9 @@ def replay(config: Path, out: Path, *, resume: bool, overwrite: bool, quiet: boo
     Raises:
         ConfigurationError: for a configuration that the command line did not write.
     """
+    from triptych.catalogue import find
     from triptych.data import load
+    from triptych.training import fit
     from triptych.training.rundir import read_config
 
     stored = read_config(config)
@@ -132,6 +135,9 @@ def replay(config: Path, out: Path, *, resume: bool, overwrite: bool, quiet: boo
             f"{config} cannot be replayed: it has no {', '.join(sorted(missing)) or 'data spec'}; "
             "runs of `triptych train` can"
         )
+    taking = {"arguments": find(str(stored["model"])).model, "data": load, "training": fit}
+    for part, function in taking.items():
+        check_typed(str(config), stored[part], function)
     data = dict(stored["data"])
     share = data.pop("validate", 0.0)
     train, _ = load(data.pop("spec"), progress=not quiet, **data)

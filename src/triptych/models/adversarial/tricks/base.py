@@ -118,7 +118,9 @@ def resolve_tricks(tricks: str | Sequence[Trick]) -> list[Trick]:
     """
     if isinstance(tricks, str):
         return [make() for make in several("trick", tricks, TRICKS)]
-    for trick in tricks:
+    for trick in tricks if isinstance(tricks, Sequence) else [tricks]:
         if not isinstance(trick, Trick):
-            raise ConfigurationError(f"a {type(trick).__name__} was given as a trick: expected a name, or a Trick")
+            raise ConfigurationError(
+                f"a {type(trick).__name__} was given as a trick: expected names in one text, joined by +, or a list of Trick"
+            )
     return [copy.deepcopy(trick) for trick in tricks]  # each model's own memory
