@@ -121,6 +121,7 @@ def resolve_tricks(tricks: str | Sequence[Trick]) -> list[Trick]:
     for trick in tricks if isinstance(tricks, Sequence) else [tricks]:
         if not isinstance(trick, Trick):
             raise ConfigurationError(
-                f"a {type(trick).__name__} was given as a trick: expected names in one text, joined by +, or a list of Trick"
+                f"a {type(trick).__name__} was given as a trick: expected names in one text, joined by +, "
+                "or a list of Trick"
             )
     return [copy.deepcopy(trick) for trick in tricks]  # each model's own memory
