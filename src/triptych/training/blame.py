@@ -37,7 +37,8 @@ def layer_at_fault(model: Model, player: Player, batch: Batch, noise: Noise) -> 
     """Say in which layer a player's turn first has a number that is none, "" if that cannot be found.
 
     First the weights are looked at, then the outputs of all layers in the order of their computation, while the
-    objective is computed once more; then the gradients of the turn, the last layer first, as they come about.
+    objective is computed once more, then its terms; then the gradients of the turn, the last layer first, as they come
+    about.
 
     Args:
         model: as it was in the turn.
@@ -58,16 +59,15 @@ def layer_at_fault(model: Model, player: Player, batch: Batch, noise: Noise) -> 
     found: list[str] = []
     handles = [module.register_forward_hook(_watch(name, found)) for name, module in model.named_modules() if name]
     try:
-        with torch.no_grad():
-            player.objective(batch, noise)
-    except RuntimeError:  # an objective with a gradient within, such as a penalty, cannot do without
-        with torch.enable_grad():
-            player.objective(batch, noise)
+        with torch.enable_grad():  # an objective with a gradient within, such as a penalty, cannot do without
+            terms = player.objective(batch, noise)
     finally:
         for handle in handles:
             handle.remove()
     if found:
         return found[0]
+    if not all(map(_finite, terms.values())):
+        return "behind the layers: all their outputs were finite"
     owned = {id(p) for p in player.parameters()}
     for name, parameter in reversed(list(model.named_parameters())):
         if id(parameter) in owned and parameter.grad is not None and not _finite(parameter.grad):

@@ -56,7 +56,7 @@ class Training:
         self.turns = self.seats[0].player.turns
         per_epoch = self.batches.per_epoch
         self.budget = Budget.of(options.steps, options.epochs, options.minutes, per_epoch, self.turns)
-        self.doctor = Doctor(model, labelled, self.budget)
+        self.doctor = Doctor(model, labelled, self.budget, options.batch_size)
         self.state = State(model, self.seats, options.ema)
         self.path = None if options.run is None else Path(options.run)
         self.writes = self.path is not None and self.rank == 0
@@ -266,7 +266,8 @@ class Training:
         self.pending.clear()
         wrong = ""
         if self.rank == 0:
-            wrong = self.doctor.see(record, self.metrics.records, self.state.averaged, self.progress.say)
+            averaged = self.state.averaged if self.state.average is not None else None
+            wrong = self.doctor.see(record, self.metrics.records, averaged, self.progress.say)
         self.metrics.append(record)
         self.progress.update(record, self.budget.fraction(self.step, self.clock), losses, wrong)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from triptych.training.diagnosis.examination import ACTIVE, EXAMPLES_SEEN, INACTIVE, LABELS, LABELS_SEEN
+from triptych.training.diagnosis.examination import ACTIVE, DISTINCT, EXAMPLES_SEEN, INACTIVE, LABELS, LABELS_SEEN
 from triptych.training.diagnosis.finding import Finding, detector, still
 from triptych.training.logging import Record
 
@@ -17,7 +17,7 @@ NORM = "/gradient_norm"
 GROWN, LARGE = 100.0, 100.0
 """A gradient explodes if its norm is so many times that of the first tenth of the run, and so large."""
 FEW = 50
-"""Fewer training examples than these are learnt by heart."""
+"""Fewer different training examples than these are learnt by heart."""
 NON_FINITE = "non-finite/"
 """Begins the name of a figure that says what was not finite, "non-finite/<player>/<what>/<where>": of the round."""
 
@@ -80,11 +80,16 @@ def non_finite_figures(records: Sequence[Record]) -> Finding | None:
 def few_examples(records: Sequence[Record]) -> Finding | None:
     """Whether there are enough training examples for a model not to learn them by heart."""
     seen = next((r for r in records if EXAMPLES_SEEN in r), None)
-    if seen is None or seen[EXAMPLES_SEEN] >= FEW:
+    if seen is None or min(seen[EXAMPLES_SEEN], seen.get(DISTINCT, FEW)) >= FEW:
         return None
-    count = int(seen[EXAMPLES_SEEN])
-    advice = "more data, another --test-fraction; samples can be no more than these examples again"
-    return Finding("few examples", f"{count} training examples", f"fewer than {FEW}", 0, advice)
+    count, differ = int(seen[EXAMPLES_SEEN]), int(seen.get(DISTINCT, seen[EXAMPLES_SEEN]))
+    return Finding(
+        "few examples",
+        f"{count} training examples" + (f", {differ} of them different" if differ < count else ""),
+        f"fewer than {FEW}",
+        0,
+        "more data, or a smaller --test-fraction; samples can be no more than these examples again",
+    )
 
 
 @detector("missing labels", LABELS_SEEN)

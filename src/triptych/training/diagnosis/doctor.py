@@ -24,10 +24,11 @@ class Doctor:
         model: what is trained.
         train: the training split, with labels if it has any.
         budget: of the run.
+        batch_size: real examples in a turn.
     """
 
-    def __init__(self, model: Model, train: Examples, budget: Budget) -> None:
-        self.examiner, self.budget = Examiner(model, train), budget
+    def __init__(self, model: Model, train: Examples, budget: Budget, batch_size: int) -> None:
+        self.examiner, self.budget, self.batch_size = Examiner(model, train), budget, batch_size
         self.game = isinstance(model, Judge)
         self.found: list[Finding] = []
         self.told: set[str] = set()
@@ -36,7 +37,7 @@ class Doctor:
         self,
         record: Record,
         before: Sequence[Record],
-        averaged: Callable[[], AbstractContextManager[None]],
+        averaged: Callable[[], AbstractContextManager[None]] | None,
         say: Callable[[str], None],
     ) -> str:
         """Add to a record the figures of an examination, if one is due, and what they say.
@@ -44,7 +45,7 @@ class Doctor:
         Args:
             record: that is about to be written.
             before: all earlier ones.
-            averaged: makes a context in which the model has the weights that it is sampled with.
+            averaged: makes a context in which the model has the weights that it is sampled with, if not its own.
             say: is given each finding, once.
 
         Returns:
@@ -52,7 +53,7 @@ class Doctor:
         """
         if not any(EXAMPLES_SEEN in earlier for earlier in before):
             record |= self.examiner.of_data()
-        if examination_due(self.budget, record, before, self.game):
+        if examination_due(self.budget, record, before, self.game, self.batch_size):
             record |= self.examiner.figures(averaged)
             self.found = diagnosed([*before, record])
             record |= {TOLD + finding.name: finding.since for finding in self.found}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
-from triptych.event import Event
 from triptych.models.adversarial.gan import GAN
 from triptych.models.base import Model
 from triptych.models.questions import Encoder, ImportanceWeighted, Judge, LatentSampler
@@ -19,67 +17,28 @@ from triptych.noise import Noise
 from triptych.queries.activity import active_units
 from triptych.training.budget import Budget
 from triptych.training.diagnosis.figures import advantage, effective, energy, relative_nearest, variety
+from triptych.training.diagnosis.kinds import Kinds, distinct, kinds_of, points_of, spread_evenly
 from triptych.training.logging import Record
 
 EXAMPLES = 512
 """Most training examples that codes are looked at of, spread evenly over the training split."""
 MADE = 256
 """Made examples, and real ones beside them, that a game is examined on."""
-REFERENCE = 1024
-"""Most training examples that made ones are sorted by, and compared with for copies."""
-SIDE = 16
-"""Longest side, in pixels, of the images that distances are taken between: larger ones are averaged down."""
-SHARE, ROUNDS_BETWEEN = 40, 100
-"""A game is examined at each such part of the budget, but no sooner than so many rounds after the last time."""
-CLASSES, CLUSTERS = 32, 10
-"""Most labels that made examples are sorted by; and the clusters that take their place where there are none."""
+REFERENCE, COMPARED = 1024, 128
+"""Most training examples that made ones are sorted by; and made ones that are compared with these for copies."""
+SHARE, ROUNDS_BETWEEN, EXAMPLES_BETWEEN = 40, 100, 3200
+"""A game is examined at each such part of the budget, but no sooner than so many rounds, and real examples seen, after
+the last time: an examination takes about as long as two rounds of small networks, or as 60 examples of large ones."""
 ACTIVE, INACTIVE = "codes/active_units", "codes/inactive_units"
 AUC, ACCURACY, SPREAD, SLOPE = "verdicts/auc", "verdicts/accuracy", "verdicts/spread", "verdicts/slope"
 ENERGY, VARIETY, KINDS, NOVELTY = "samples/energy", "samples/variety", "samples/kinds", "samples/novelty"
 MODES, MODES_OF, GOOD = "samples/modes", "samples/modes_of", "samples/good"
 KIND = "samples/kind/"
 """Followed by a class: its share among made examples."""
-EXAMPLES_SEEN, LABELS_SEEN, LABELS = "data/examples", "data/labels_seen", "data/labels"
+EXAMPLES_SEEN, DISTINCT = "data/examples", "data/distinct"
+LABELS_SEEN, LABELS = "data/labels_seen", "data/labels"
 PREFIXES = ("codes/", "verdicts/", "samples/", "data/", "finding/", "non-finite/")
 """Of all figures in a record that are an examination's, and no loss terms."""
-
-
-class Kinds(NamedTuple):
-    """What made examples are sorted into.
-
-    Args:
-        reference: `(M, D)` points of real examples.
-        which: the kind of each, `(M,)`.
-        shares: of the kinds among them, `(K,)`.
-        centres: of the kinds if they are modes: compact, and far from each other; else None.
-        spread: standard deviation of a coordinate of a mode, `(K,)`.
-    """
-
-    reference: Tensor
-    which: Tensor
-    shares: Tensor
-    centres: Tensor | None
-    spread: Tensor
-
-    def of(self, points: Tensor) -> Tensor:
-        """Return the kind of the nearest real example of each point."""
-        return self.which[torch.cdist(points, self.reference).argmin(1)]
-
-
-def points_of(x: Tensor, event: Event) -> Tensor:
-    """Return examples in the data's own units as points `(N, D)` on a common scale; large images averaged down."""
-    scaled = event.scaled(x).cpu()
-    if event.is_image and max(event.shape[1:]) > SIDE:
-        factor = SIDE / max(event.shape[1:])
-        height, width = (max(1, round(side * factor)) for side in event.shape[1:])
-        scaled = torch.nn.functional.adaptive_avg_pool2d(scaled, (height, width))
-    return scaled.flatten(1)
-
-
-def spread_evenly(examples: Examples, count: int) -> Examples:
-    """Return at most `count` of the examples, evenly over their order."""
-    n = min(count, len(examples))
-    return examples[torch.arange(n) * len(examples) // n]
 
 
 class Examiner:
@@ -112,18 +71,21 @@ class Examiner:
         """
         model = self.model
         found: Record = {}
+        made = None
         if isinstance(model, Judge) and isinstance(model, LatentSampler):
-            found |= self._verdicts(model, self._made(model))
-        with averaged() if averaged else torch.no_grad():
+            made = self._made(model)
+            found |= self._verdicts(model, made)
+        with averaged() if averaged else nullcontext():
             if isinstance(model, ImportanceWeighted) and isinstance(model, Encoder):
                 found |= self._codes(model)
-            if isinstance(model, Judge) and isinstance(model, LatentSampler):
-                found |= self._samples(points_of(self._made(model), model.event))
+            if isinstance(model, LatentSampler) and made is not None:
+                made = self._made(model) if averaged else made
+                found |= self._samples(points_of(made, model.event))
         return found
 
     def of_data(self) -> Record:
         """Return figures of the data as the model sees them."""
-        found: Record = {EXAMPLES_SEEN: float(len(self.train))}
+        found: Record = {EXAMPLES_SEEN: float(len(self.train)), DISTINCT: float(distinct(self._reference.data))}
         labels = self.train.labels
         if self.model.classes and labels is not None and labels.dim() == 1:
             found |= {LABELS_SEEN: float(len(torch.unique(labels))), LABELS: float(self.model.classes)}
@@ -192,7 +154,7 @@ class Examiner:
             KINDS: effective(shares) / effective(kinds.shares),
         }
         if self._own_novelty > 0:
-            found[NOVELTY] = float(relative_nearest(made, kinds.reference).median()) / self._own_novelty
+            found[NOVELTY] = float(relative_nearest(made[:COMPARED], kinds.reference).median()) / self._own_novelty
         if kinds.centres is not None:
             found |= modes(made, which, kinds)
         return found | {f"{KIND}{k}": float(share) for k, share in enumerate(shares)}
@@ -202,30 +164,6 @@ class Examiner:
         codes = model.encode(examples)
         active = int(active_units(codes).sum()) if len(examples) > 1 else codes.shape[1]
         return {ACTIVE: active, INACTIVE: codes.shape[1] - active}
-
-
-def kinds_of(points: Tensor, labels: Tensor | None) -> Kinds:
-    """Return what made examples are sorted into: the classes of real ones, else ten clusters (k-means) of them."""
-    which = None
-    if labels is not None and labels.dim() == 1:
-        values, which = torch.unique(labels, return_inverse=True)
-        which = which if 1 < len(values) <= CLASSES else None
-    if which is None:
-        which = _clusters(points)
-    counts = torch.bincount(which).double()
-    centres = torch.stack([points[which == k].mean(0) for k in range(len(counts))])
-    squares = (points - centres[which]).square().mean(1)
-    spread = torch.stack([squares[which == k].mean() for k in range(len(counts))]).sqrt()
-    compact = points.shape[1] <= 3 and len(counts) > 1 and bool(torch.pdist(centres).min() > 8 * spread.max())
-    return Kinds(points, which, counts / len(points), centres if compact else None, spread)
-
-
-def _clusters(points: Tensor) -> Tensor:
-    from sklearn.cluster import KMeans  # type: ignore[import-untyped]
-
-    count = min(CLUSTERS, len(torch.unique(points, dim=0)))
-    fitted = KMeans(count, n_init=1, random_state=0).fit(points.numpy())
-    return torch.from_numpy(fitted.labels_).long()
 
 
 def modes(made: Tensor, which: Tensor, kinds: Kinds) -> Record:
@@ -254,24 +192,34 @@ def slope(model: GAN, of_real: Tensor, of_made: Tensor) -> float:
     return float(gradient.abs().mean())
 
 
-def examination_due(budget: Budget, record: Record, before: Sequence[Record], game: bool = False) -> bool:
+def examination_due(
+    budget: Budget, record: Record, before: Sequence[Record], game: bool = False, batch_size: int = 64
+) -> bool:
     """Return whether a model is to be examined: at each tenth of the budget; of a game at each fortieth.
 
-    A game's fortieths may be no shorter than 100 rounds, which keeps the cost at some per cent. It is a function of the
-    records alone, so that a resumed run is examined when an uninterrupted one would be.
+    A game's fortieths may be no shorter than 100 rounds and 3,200 examples, which keeps the cost below 3 % of the time.
+    It is a function of the records alone, so that a resumed run is examined when an uninterrupted one would be.
 
     Args:
         budget: of the run.
         record: the one that is about to be written.
         before: all earlier ones.
         game: whether the model plays against a critic.
+        batch_size: real examples in a turn.
 
     >>> budget = Budget(steps=1000, seconds=None)
     >>> [examination_due(budget, {"step": step, "seconds": 1.0}, []) for step in (50, 100)]
     [False, True]
+    >>> [examination_due(budget, {"step": step, "seconds": 1.0}, [], True, 8) for step in (350, 400)]
+    [False, True]
     """
-    last = [r for r in before if ENERGY in r][-1:] if game else before[-1:]
-    if game and record["step"] - (last[0]["step"] if last else 0) < ROUNDS_BETWEEN:
+    last = next((r for r in reversed(before) if not game or ENERGY in r), None)
+    since = record["step"] - (last["step"] if last else 0)
+    if game and (since < ROUNDS_BETWEEN or since * batch_size < EXAMPLES_BETWEEN):
         return False
-    parts = [int((SHARE if game else 10) * budget.fraction(int(r["step"]), r["seconds"])) for r in (*last, record)]
-    return parts[-1] > (parts[0] if last else 0)
+    parts = SHARE if game else 10
+
+    def reached(r: Record) -> int:
+        return int(parts * budget.fraction(int(r["step"]), r["seconds"]))
+
+    return reached(record) > (reached(last) if last else 0)

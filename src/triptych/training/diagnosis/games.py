@@ -41,8 +41,8 @@ COPIED = 0.4
 """Relative nearest distance to training data, as part of the data's own, below which samples are copies."""
 STILL = 1e-4
 """Relative change of the energy distance between examinations below which the generator stands still."""
-TURNING = 0.25
-"""Mean total variation between successive class histograms from which on they turn."""
+TURNING, FAR = 0.25, 0.1
+"""Mean total variation between successive class histograms, and energy distance, from which on a game goes round."""
 GENERATOR, CRITIC = "generator/gradient_norm", "critic/gradient_norm"
 
 
@@ -161,7 +161,7 @@ def still_generator(records: Sequence[Record]) -> Finding | None:
 def _breadth(r: Record) -> float:
     """Return the least of a record's measures of variety, each by its threshold: below 1 is collapsed."""
     parts = [r[VARIETY] / NARROW, r[KINDS] / FEW_KINDS]
-    if r.get(MODES_OF, 0.0) and r[GOOD] > 0.2:  # modes are missing only where samples are in modes at all
+    if r.get(MODES_OF, 0.0) and r[GOOD] > 0.5:  # modes are missing only where samples are in modes at all
         parts.append(r[MODES] / (FEW_KINDS * r[MODES_OF]))
     return min(parts)
 
@@ -227,7 +227,7 @@ def turning(a: Record, b: Record) -> float:
 
 @detector("oscillation", ENERGY)
 def oscillation(records: Sequence[Record]) -> Finding | None:
-    """Whether the classes of samples keep changing while their distance to the data stands still."""
+    """Whether the classes of samples keep changing while their distance to the data stands still, and is not small."""
     seen = _seen(records, ENERGY)
     seen = [r for r in seen if r["step"] >= seen[-1]["step"] / 2]
     if len(seen) < 2 * RUN:
@@ -235,13 +235,13 @@ def oscillation(records: Sequence[Record]) -> Finding | None:
     turns = fmean(turning(a, b) for a, b in zip(seen, seen[1:], strict=False))
     half = len(seen) // 2
     before, after = (fmean(r[ENERGY] for r in part) for part in (seen[:half], seen[half:]))
-    if turns < TURNING or after < 0.8 * before:
+    if turns < TURNING or after < max(FAR, 0.8 * before):
         return None
     return Finding(
         "oscillation",
         f"{turns:.0%} of the samples change class between examinations, their distance went from {before:.2f} to "
         f"{after:.2f}",
-        f"more than {TURNING:.0%} do while the distance falls by less than a fifth",
+        f"more than {TURNING:.0%} do while the distance is above {FAR} and falls by less than a fifth",
         int(seen[0]["step"]),
         "--penalty r1:weight=1, --critic-rate 4 with a lower --lr, --beta1 0, or --ema 0.999",
     )
