@@ -48,6 +48,11 @@ def test_a_label_is_taken_into_account():
     model = Linear(tp.Event((2,)), torch.eye(2), classes=3)
     x = tp.Examples(torch.tensor([[201.0, 200.0], [0.5, -0.5]]), model.event, torch.tensor([2, 0]))
     assert torch.allclose(invert(model, x).codes, torch.tensor([[1.0, 0.0], [0.5, -0.5]]), atol=2e-3)
+    three = tp.Examples(
+        torch.tensor([[201.0, 200.0], [0.5, -0.5], [101.0, 99.0]]), model.event, torch.tensor([2, 0, 1])
+    )
+    found = invert(model, three, restarts=2).codes
+    assert torch.allclose(found, torch.tensor([[1.0, 0.0], [0.5, -0.5], [1.0, -1.0]]), atol=2e-3)
     with pytest.raises(DataError, match="needs the label"):
         invert(model, tp.Examples(x.data, model.event))
 

@@ -14,7 +14,7 @@ from triptych.models.adversarial.tricks import Setting, Turn
 from triptych.models.adversarial.tricks.instance_noise import InstanceNoise
 from triptych.models.adversarial.tricks.path_length import PathLength
 from triptych.noise import Noise
-from triptych.objectives.game import Opinion
+from triptych.objectives.game import Game, Opinion
 
 EVENT = tp.Event((3,))
 BATCH = Batch(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3)
@@ -155,3 +155,11 @@ def test_an_sd_gan_judges_an_example_as_a_pair_with_itself():
     model = tp.build("sd-gan", EVENT, identity=1, latent=3, hidden=8, layers=1).eval()
     x = BATCH.x
     assert torch.allclose(model.judge(x), model.critic(torch.stack([x, x], 1))[:, 0], atol=1e-6)
+
+
+def test_a_relativistic_generator_is_compared_with_real_examples_that_carry_no_graph():
+    real, fake = torch.tensor([3.0, 5.0]).requires_grad_(), torch.tensor([1.0, 2.0]).requires_grad_()
+    paid = Game("relativistic").generator(lambda x: 2 * x, real, fake)
+    assert torch.allclose(paid, softplus(2 * (real - fake)))
+    to_real, to_fake = torch.autograd.grad(paid.sum(), [real, fake], allow_unused=True)
+    assert to_real is None and bool((to_fake < 0).all())
