@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ class Siamese(nn.Module):
         return out
 
 
-def partners(label: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+def partners(label: Tensor, noise: Noise) -> tuple[Tensor, Tensor] | None:
     """Draw pairs of different examples of one label from a minibatch.
 
     The examples of each label stand in a circle in an order that is drawn, and each is the first of a pair with the
@@ -59,14 +59,14 @@ def partners(label: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
 
     Returns:
         The rows of the first examples and of the second ones, both `(B,)`.
-
-    Raises:
-        DataError: if no two examples have the same label.
+        None if no two examples have the same label.
 
     Example:
         >>> first, second = partners(torch.tensor([7, 3, 7, 3, 5]), Noise.of(0))
         >>> [(int(i), int(j)) for i, j in zip(first, second)][:4]
         [(0, 2), (1, 3), (2, 0), (3, 1)]
+        >>> partners(torch.tensor([7, 3, 5]), Noise.of(0)) is None
+        True
     """
     n = len(label)
     drawn, spare = noise.uniform((n, 2)).unbind(1)
@@ -80,7 +80,7 @@ def partners(label: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
     second[order] = order[following]
     paired = (second != place).nonzero()[:, 0]
     if not len(paired):
-        raise DataError(f"no two of the {n} examples of a minibatch have the same label: give a larger --batch-size")
+        return None
     first = torch.where(second != place, place, paired[(spare * len(paired)).long()])
     return first, second[first]
 
@@ -90,11 +90,12 @@ class SemanticGAN(GAN):
     """A GAN whose code is an identity and an observation: two codes of one identity make two examples of one.
 
     The critic judges pairs. Real ones are two examples of the same label, the identity; made ones are `G(i, o_1)` and
-    `G(i, o_2)`, of one identity code i and two observations o. The critic is Siamese: one trunk on both, and a layer
-    on both features. Labels are learned from, and never asked for: a new identity is a new code. Partners are sought
-    within the minibatch (of each process); an example without any is in no pair. Asked of single examples, `judge`
-    judges each as a pair with itself. Reference: Donahue, Lipton, Balsubramani & McAuley 2018, *Semantically
-    Decomposing the Latent Spaces of Generative Adversarial Networks*, §3, Algorithm 1.
+    `G(i, o_2)`, of one identity code i and two observations o. The critic is Siamese: one trunk on both, and a layer on
+    both features. Labels are learned from, and never asked for: a new identity is a new code. Partners are sought
+    within the minibatch (of each process); an example without any is in no pair, and a minibatch without any asks
+    nothing. Asked of single examples, `judge` judges each as a pair with itself. Reference: Donahue, Lipton,
+    Balsubramani & McAuley 2018, *Semantically Decomposing the Latent Spaces of Generative Adversarial Networks*, §3,
+    Algorithm 1.
 
     Args:
         event: what one example is.
@@ -160,18 +161,21 @@ class SemanticGAN(GAN):
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on pairs."""
-        return super().critic_objective(self._paired(batch, noise), noise)
+        return self._of_pairs(super().critic_objective, batch, noise)
 
     def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the generator minimises, on pairs."""
-        return super().generator_objective(self._paired(batch, noise), noise)
+        return self._of_pairs(super().generator_objective, batch, noise)
 
-    def _paired(self, batch: Batch, noise: Noise) -> Batch:
-        """Return a minibatch of pairs, `(B, 2, …)`, without labels."""
+    def _of_pairs(self, objective: Callable[[Batch, Noise], Terms], batch: Batch, noise: Noise) -> Terms:
+        """Return the terms of a minibatch of pairs, `(B, 2, …)`, without labels; of none, zeros."""
         if batch.label is None:
             raise DataError("sd-gan learns from the label of each example: none were given")
-        first, second = partners(batch.label, noise)
-        return batch._replace(x=torch.stack([batch.x[first], batch.x[second]], 1), label=None)
+        found = partners(batch.label, noise)
+        first, second = found or (torch.arange(len(batch.x), device=batch.x.device),) * 2
+        pairs = batch._replace(x=torch.stack([batch.x[first], batch.x[second]], 1), label=None)
+        terms = objective(pairs, noise)
+        return terms if found else {name: 0 * term for name, term in terms.items()}
 
     def codes_for(self, batch: Batch, noise: Noise) -> Tensor:
         """Draw two codes of one identity for each pair, `(B, 2, latent)`."""
@@ -214,5 +218,8 @@ class SemanticGAN(GAN):
         return self.judged(torch.stack([x, x], 1), label)
 
     def check_training(self, train: Examples) -> None:
-        """Raise `DataError` for examples of one identity."""
+        """Raise `DataError` for examples of one identity, or no two of any."""
         require_classes(train, "an SD-GAN")
+        assert train.labels is not None
+        if int(torch.unique(train.labels, return_counts=True)[1].max()) < 2:
+            raise DataError(f"no two of the {len(train)} examples have the same label: an SD-GAN learns from pairs")
