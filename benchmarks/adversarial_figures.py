@@ -40,7 +40,7 @@ _CONDITIONAL = f"--data {MNIST} --classes 10 --channels 32 --steps 4000"
 _AGREEMENT = f"--data {MNIST} --metrics agreement"
 _FGAN = (
     f"--data {MNIST} --latent 100 --prior uniform --generator mlp:hidden=1200 --generator-norm batch "
-    "--critic mlp:hidden=240,activation=elu --critic-norm none --lr 2e-4 --batch-size 128 --steps 2000"
+    "--critic mlp:hidden=240,activation=elu --critic-norm none --lr 2e-4 --batch-size 128 --steps 1500"
 )
 _PARZEN = f"--data {MNIST} --metrics parzen,parzen-sklearn --test-count 1000"
 _DIVERGENCES = ("kl", "reverse-kl", "pearson", "neyman", "squared-hellinger", "jeffreys", "jensen-shannon", "gan")
