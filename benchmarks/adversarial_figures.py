@@ -47,7 +47,7 @@ _DIVERGENCES = ("kl", "reverse-kl", "pearson", "neyman", "squared-hellinger", "j
 TRIALS: dict[str, Trial] = {
     "dcgan-mnist": Trial(f"dcgan {_CONDITIONAL}", _AGREEMENT),
     "auxiliary-classifier-gan-mnist": Trial(f"auxiliary-classifier-gan {_CONDITIONAL}", _AGREEMENT),
-    "wgan-gp-mnist": Trial(f"wgan-gp {_CONDITIONAL.replace('32', '16').replace('3000', '1500')}", _AGREEMENT),
+    "wgan-gp-mnist": Trial(f"wgan-gp {_CONDITIONAL.replace('32', '16').replace('4000', '1500')}", _AGREEMENT),
     "infogan-mnist": Trial(
         f"infogan --data {MNIST} --channels 32 --critic-norm batch --steps 3000", f"--data {MNIST} --metrics matching"
     ),
