@@ -183,6 +183,14 @@ SABOTAGED = (
         may=(*LOST, "generator wins"),
     ),
     Case(
+        "momentum of 0.9, lr x15",
+        "ring",
+        arguments={"beta1": 0.9},
+        options={"lr": 3e-3, "steps": 2500},
+        must=("oscillation",),
+        may=LOST,
+    ),
+    Case(
         "VAE, beta 1000",
         "digits",
         "vae",

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("interruption")  # so that the uninterrupte
 
 STEPS = 150
 TRAIN = (
-    "train", "gan", "--data", "digits", "--steps", STEPS, "--batch-size", 16, "--latent", 8, "--critic-steps", 2,
+    "train", "gan", "--data", "digits", "--steps", STEPS, "--batch-size", 32, "--latent", 8, "--critic-steps", 2,
     "--generator", "dcgan", "--critic", "dcgan", "--channels", 4, "--ema", 0.9, "--schedule", "cosine",
     "--checkpoint-every", 1, "--sample-every", 25, "--log-every", 10, "--quiet",
 )  # fmt: skip
@@ -37,7 +37,9 @@ def uninterrupted(tmp_path_factory):
     directory = tmp_path_factory.mktemp("runs") / "whole"
     code, _, err = call(*TRAIN, "--out", directory)
     assert code == 0, err
-    return outcome(directory)
+    files, records = outcome(directory)
+    assert any("verdicts/auc" in record for record in records), "the doctor is to be interrupted, too"
+    return files, records
 
 
 def newest(directory):
