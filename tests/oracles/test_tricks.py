@@ -296,3 +296,12 @@ def test_a_trick_of_ones_own_is_typed_saved_and_loaded(tmp_path):
     tp.save(model, tmp_path)
     again = tp.load(tmp_path, tricks=[MinibatchDiscrimination(kernels=2), Replay(size=4)])
     assert torch.equal(again.sample(3, seed=0).data, model.sample(3, seed=0).data)
+
+
+@pytest.mark.parametrize("trick", ["minibatch-discrimination", "minibatch-stddev"])
+def test_a_minibatch_of_one_has_nothing_to_compare(trick):
+    model = tp.GAN(tp.Event((2,)), hidden=8, tricks=trick)
+    critic = model.players[0]
+    with pytest.raises(ConfigurationError, match="--batch-size 2"):
+        critic.objective(Batch(torch.zeros(1, 2), None), Noise.of(0))
+    assert model.judge(torch.zeros(1, 2)).shape == (1,)

@@ -29,9 +29,22 @@ class Closeness(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features and the closeness."""
         seen = torch.einsum("bf,fkc->kbc", x, self.weight.to(x.dtype)).float()
-        everyone = gathered(seen.transpose(0, 1)).transpose(0, 1)
+        everyone = compared(gathered(seen.transpose(0, 1)), self.training).transpose(0, 1)
         close = torch.exp(-torch.cdist(seen.contiguous(), everyone.contiguous(), p=1)).mean(2)
         return torch.cat([x, close.T.to(x.dtype)], 1)
+
+
+def compared(everyone: Tensor, training: bool) -> Tensor:
+    """Return the features of a minibatch, whose examples are to be compared.
+
+    Raises:
+        ConfigurationError: in training, for a minibatch of one example, beside which there is nothing.
+    """
+    if training and len(everyone) == 1:
+        raise ConfigurationError(
+            "a minibatch of 1 has nothing to compare: give --batch-size 2 or more, or leave the trick"
+        )
+    return everyone
 
 
 class MinibatchDiscrimination(Trick, name="minibatch-discrimination"):
@@ -76,7 +89,7 @@ class Spread(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features and the one number."""
-        everyone = gathered(x.float())
+        everyone = compared(gathered(x.float()), self.training)
         spread = (everyone.var(0, correction=0) + 1e-8).sqrt().mean()
         return torch.cat([x, spread.to(x.dtype).expand(len(x), 1)], 1)
 
