@@ -40,9 +40,9 @@ _CONDITIONAL = f"--data {MNIST} --classes 10 --channels 32 --steps 4000"
 _AGREEMENT = f"--data {MNIST} --metrics agreement"
 _FGAN = (
     f"--data {MNIST} --latent 100 --prior uniform --generator mlp:hidden=1200 --generator-norm batch "
-    "--critic mlp:hidden=240,activation=elu --critic-norm none --lr 2e-4 --batch-size 128 --steps 1500"
+    "--critic mlp:hidden=240,activation=elu --critic-norm none --lr 2e-4 --batch-size 128 --steps 800"
 )
-_PARZEN = f"--data {MNIST} --metrics parzen,parzen-sklearn --test-count 1000"
+_PARZEN = f"--data {MNIST} --metrics parzen,parzen-sklearn --test-count 500"
 _DIVERGENCES = ("kl", "reverse-kl", "pearson", "neyman", "squared-hellinger", "jeffreys", "jensen-shannon", "gan")
 TRIALS: dict[str, Trial] = {
     "dcgan-mnist": Trial(f"dcgan {_CONDITIONAL}", _AGREEMENT),
