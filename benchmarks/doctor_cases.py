@@ -191,6 +191,14 @@ SABOTAGED = (
         may=LOST,
     ),
     Case(
+        "critic's learning rate x0.1",
+        "grid",
+        arguments={"critic_rate": 0.1},
+        options={"steps": 2500},
+        must=("oscillation",),
+        may=("mode collapse", "generator wins"),
+    ),
+    Case(
         "VAE, beta 1000",
         "digits",
         "vae",

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_ALONE: ContextVar[bool] = ContextVar("_ALONE", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within, this process computes by itself what the others do not: they are not waited for."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 class _Summed(torch.autograd.Function):
@@ -24,12 +39,13 @@ class _Summed(torch.autograd.Function):
 
 
 def sharing() -> int:
-    """Return how many processes share a batch: 1 where nobody has started others.
+    """Return how many processes share a batch: 1 where nobody has started others, or `alone`.
 
     >>> sharing()
     1
     """
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    shared = dist.is_available() and dist.is_initialized() and not _ALONE.get()
+    return dist.get_world_size() if shared else 1
 
 
 def summed(x: Tensor) -> Tensor:

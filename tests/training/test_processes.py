@@ -49,6 +49,16 @@ def test_two_processes_have_the_losses_of_one(tmp_path, name):
         assert torch.allclose(first[tensor].float(), second[tensor].float(), rtol=1e-3, atol=1e-4), tensor
 
 
+def test_one_process_of_two_examines_and_does_not_wait_for_the_other(tmp_path):
+    code, _, err = run(
+        "train", "gan", "--loss", "relativistic-average", "--tricks", "minibatch-stddev", "--critic-norm", "virtual",
+        "--generator", "mlp", "--critic", "mlp", "--hidden", 8, "--data", "digits", "--steps", 100, "--batch-size", 64,
+        "--accelerator", "cpu", "--devices", 2, "--log-every", 100, "--quiet", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert 0 <= read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["verdicts/auc"] <= 1
+
+
 def test_two_processes_stop_together_at_a_budget_of_time_and_in_bf16(tmp_path):
     code, _, err = run(
         "train", *MODELS["gan"], "--data", "digits", "--minutes", 0.02, "--batch-size", 64, "--precision", "bf16-mixed",

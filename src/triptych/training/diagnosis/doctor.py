@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from triptych.data.examples import Examples
 from triptych.models.base import Model
 from triptych.models.questions import Judge
+from triptych.processes import alone
 from triptych.training.budget import Budget
 from triptych.training.diagnosis.examination import EXAMPLES_SEEN, Examiner, examination_due
 from triptych.training.diagnosis.finding import Finding, diagnosed
@@ -54,7 +55,8 @@ class Doctor:
         if not any(EXAMPLES_SEEN in earlier for earlier in before):
             record |= self.examiner.of_data()
         if examination_due(self.budget, record, before, self.game, self.batch_size):
-            record |= self.examiner.figures(averaged)
+            with alone():  # one process of several examines
+                record |= self.examiner.figures(averaged)
             self.found = diagnosed([*before, record])
             record |= {TOLD + finding.name: finding.since for finding in self.found}
             for finding in self.found:

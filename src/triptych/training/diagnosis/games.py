@@ -167,14 +167,15 @@ def _breadth(r: Record) -> float:
 
 
 def _rising(values: Sequence[float]) -> bool:
-    """Return whether the last quarter of some values is a fifth, and 0.05, above the one before: young, not collapsed.
+    """Return whether the last quarter of some values is a fifth, and 0.05, above all before: young, not collapsed.
 
-    >>> _rising([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.3]), _rising([0.3] * 8)
+    >>> _rising([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.3]), _rising([0.1, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.3])
     (True, False)
     """
     quarter = max(1, len(values) // 4)
-    before, after = fmean(values[-2 * quarter : -quarter]), fmean(values[-quarter:])
-    return after > max(1.2 * before, before + 0.05)
+    means = [fmean(values[i : i + quarter]) for i in range(len(values) - quarter + 1)]
+    before = max(means[:-quarter], default=means[-1])
+    return means[-1] > max(1.2 * before, before + 0.05)
 
 
 @detector("mode collapse", VARIETY)
@@ -186,12 +187,15 @@ def mode_collapse(records: Sequence[Record]) -> Finding | None:
         return None
     end = last[-1]
     covered = f", {int(end[MODES])} of {int(end[MODES_OF])} modes" if MODES in end else ""
+    young = len(last) == len(seen)
     return Finding(
         "mode collapse",
-        f"samples have {end[VARIETY]:.0%} of the data's pairwise distance, {end[KINDS]:.0%} of its classes{covered}",
+        f"samples have {end[VARIETY]:.0%} of the data's pairwise distance, {end[KINDS]:.0%} of its classes{covered}"
+        + (", and never had enough" if young else ""),
         f"below {NARROW:.0%} of the distance or {FEW_KINDS:.0%} of classes or modes",
         int(last[0]["step"]),
-        "--tricks minibatch-discrimination, --penalty r1:weight=1, --loss wasserstein --penalty gradient:weight=10, "
+        ("more rounds or a higher --lr if it learns slowly, " if young else "")
+        + "--tricks minibatch-discrimination, --penalty r1:weight=1, --loss wasserstein --penalty gradient:weight=10, "
         "or a larger --latent",
     )
 
