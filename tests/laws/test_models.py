@@ -40,6 +40,7 @@ def small(name: str, event: Event, **arguments):
     accepted = inspect.signature(CATALOGUE[name].model).parameters
     sizes = {key: value for key, value in SMALL.items() if key in accepted}
     sizes |= {"layers": 0} if name == "linear-autoencoder" else {}
+    sizes |= {"channels": 4} if CATALOGUE[name].family == "adversarial" and "channels" in accepted else {}
     few = {"importance": 2} if name == "iwae" else {}
     return build(name, event, **{**sizes, **few, **arguments})
 
