@@ -215,6 +215,15 @@ def test_each_finding_says_what_is_so_and_since_when(name):
     assert diagnosed(records[:11]) == [], "two examinations are not enough"
 
 
+def test_a_game_that_never_had_variety_is_young_for_longer_than_one_that_lost_it():
+    narrow = {"samples/kinds": 0.2}
+    for begins, told in ((100, 1000), (400, 700)):
+        records = [r | {"samples/variety": 0.9 + r["step"] % 300 / 1e4} for r in played(narrow, begins=begins)]
+        named = [records[end - 1]["step"] for end in range(1, 13) if diagnosed(records[:end])]
+        assert named[0] == told, named
+    assert "never had enough" in diagnosed([r | narrow for r in played()])[-1].seen
+
+
 def options_in(advice):
     """Return the options that an advice names, with their values."""
     return [
@@ -301,17 +310,17 @@ def ring():
     return tp.data.load("ring", count=2000)[0]
 
 
-def game(make, train, **arguments):
+def game(make, train, steps=500, **arguments):
     torch.manual_seed(0)
     model = make(train.event, **{"hidden": 32, "latent": 4, "penalty": "r1:weight=0.1", **arguments})
-    return tp.fit(model, train, steps=500, lr=3e-3, batch_size=64, progress=False)
+    return tp.fit(model, train, steps=steps, lr=3e-3, batch_size=64, progress=False)
 
 
 @pytest.mark.parametrize(
     ("make", "arguments", "named"),
     [
         (StillGenerator, {}, "still generator"),
-        (tp.GAN, {"generator": Blind(4, 2)}, "mode collapse"),
+        (tp.GAN, {"generator": Blind(4, 2), "steps": 1000}, "mode collapse"),
         (tp.GAN, {}, None),
         (tp.GAN, {"loss": "hinge"}, None),
     ],

@@ -21,8 +21,8 @@ from triptych.training.diagnosis.examination import (
 from triptych.training.diagnosis.finding import Finding, detector, still
 from triptych.training.logging import Record
 
-EARLY = 500
-"""Rounds that are too early to judge a game by."""
+EARLY, YOUNG = 500, 1000
+"""Rounds that are too early to judge a game by; and to judge the variety of one that never had enough."""
 RUN = 4
 """Examinations in a row, the last ones, of which something must hold."""
 SURE, LOST = 0.99, 0.3
@@ -183,11 +183,11 @@ def mode_collapse(records: Sequence[Record]) -> Finding | None:
     """Whether samples have less variety than the data: pairwise distance, classes, modes."""
     seen = _seen(records, VARIETY, KINDS)
     last = _lasting(seen, lambda r: _breadth(r) < 1)
-    if not last or _rising([_breadth(r) for r in seen]):
+    young = len(last) == len(seen)
+    if not last or _rising([_breadth(r) for r in seen]) or (young and seen[-1]["step"] < YOUNG):
         return None
     end = last[-1]
     covered = f", {int(end[MODES])} of {int(end[MODES_OF])} modes" if MODES in end else ""
-    young = len(last) == len(seen)
     return Finding(
         "mode collapse",
         f"samples have {end[VARIETY]:.0%} of the data's pairwise distance, {end[KINDS]:.0%} of its classes{covered}"
