@@ -87,7 +87,7 @@ def identity(subject: Subject) -> Table:
         The shares of pairs that are told to be of one class; those of any two agree by chance. The same of test data.
 
     Raises:
-        Unanswered: for another model, or data without labels of two classes.
+        Unanswered: for another model, data without labels of two classes, or test data without two of one label.
     """
     model, protocol = subject.model, subject.protocol
     if not isinstance(model, SemanticGAN):
@@ -100,7 +100,10 @@ def identity(subject: Subject) -> Table:
     first, second = (classified(net, model.decode(codes[:, side])) for side in (0, 1))
     test = subset(protocol.test, PAIRS, mix(protocol.seed, 65))
     assert test.labels is not None, "the splits are labelled alike"
-    told, (one, other) = classified(net, test), partners(test.labels, Noise.of(mix(protocol.seed, 66)))
+    pairs = partners(test.labels, Noise.of(mix(protocol.seed, 66)))
+    if pairs is None:
+        raise Unanswered(f"no two of the {len(test)} test examples have the same label")
+    told, (one, other) = classified(net, test), pairs
     rows: dict[str, tuple[Figure, ...]] = {
         "samples": _agreeing(first, second, mix(protocol.seed, 67)),
         "test data": _agreeing(told[one], told[other], mix(protocol.seed, 68)),
