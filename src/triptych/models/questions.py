@@ -20,6 +20,7 @@ from triptych.models.asking import BATCH, Label, Question, Seed, chunks
 from triptych.models.likelihoods import Bounded, Bounds, Density, ImportanceWeighted, Weights
 from triptych.noise import Noise
 from triptych.objectives.corruption import Corruption, corrupted
+from triptych.objectives.game import Game
 
 __all__ = [
     "BATCH",
@@ -188,6 +189,9 @@ class LatentSampler(Sampler, Decoder):
 
 class Judge(Question):
     """Plays against a critic, and tells what that says of examples."""
+
+    game: Game
+    """The loss that both play by."""
 
     @final
     def judge(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:

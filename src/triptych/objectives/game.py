@@ -153,6 +153,25 @@ class Game:
         """Return what the critic minimises, `(B,)`; `judge` gives one logit an example."""
         return self.loss(judge(real), judge(fake)).critic
 
+    def slope(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return how much the generator's loss asks for at logits, `|∂ loss / ∂ fake|`, `(B,)`.
+
+        Minimax has σ(fake), which vanishes where the critic wins; the non-saturating loss 1 - σ(fake).
+
+        Args:
+            real: `(B,)`, what the critic says of real examples.
+            fake: `(B,)`, what it says of made ones.
+
+        Example:
+            >>> zero = torch.zeros(1)
+            >>> Game("minimax").slope(zero, zero - 20).round(decimals=4), Game("hinge").slope(zero, zero - 20)
+            (tensor([0.]), tensor([1.]))
+        """
+        with torch.enable_grad():
+            logits = fake.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.loss(real.detach(), logits).generator.sum(), logits)
+        return gradient.abs()
+
     def generator(self, judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         """Return what the generator minimises, `(B,)`; real examples are judged only if the loss looks at them."""
         said = judge(fake)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from triptych.errors import ConfigurationError, DataError
 from triptych.models.adversarial.layout import CATEGORICAL, NamedCode
 from triptych.models.questions import Decoder, Label, chunks
 from triptych.queries.codes import Decoded, Spread, decode_rows
+from triptych.queries.traversal import standard_values
 
 _STEP = 0.01  # standard deviations to either side: the error of a difference is least about here in float32
 
@@ -113,19 +113,11 @@ def along(
         >>> along(model, torch.ones(2), torch.tensor([[0.6, 0.8]]), steps=3, extent=1.0).codes[0, 2]
         tensor([1.6000, 1.8000])
     """
-    t = _values(steps, extent)
+    t = standard_values(steps, extent)
     if vectors.dim() != 2 or vectors.shape[1] != len(centre):
         raise DataError(f"directions {tuple(vectors.shape)} for codes of {len(centre)} numbers: expected one a row")
     scale = (spread or Spread.standard(len(centre))).scale
     return decode_rows(model, centre + t[:, None] * (scale * vectors).unsqueeze(1), label)
-
-
-def _values(steps: int, extent: float) -> Tensor:
-    if steps < 2 or not 0 < extent < math.inf:
-        raise ConfigurationError(
-            f"steps={steps}, extent={extent:g}: expected at least 2 steps, and a finite extent above 0"
-        )
-    return torch.linspace(-extent, extent, steps)
 
 
 def sweep(
@@ -172,7 +164,7 @@ def sweep(
             if sizes
             else "no code was named to sweep: expected at least one"
         )
-    t = _values(sizes.pop() if sizes else steps, extent)
+    t = standard_values(sizes.pop() if sizes else steps, extent)
     mean, scale = spread or Spread.standard(len(centre))
     rows = centre.repeat(len(codes), len(t), 1)
     for row, code in zip(rows, codes, strict=True):

@@ -92,17 +92,30 @@ def traverse(
         >>> traverse(model, torch.zeros(4), [1], steps=3).codes[0, :, 1]
         tensor([-3.,  0.,  3.])
     """
+    t = standard_values(steps, extent)
+    check_coordinates(coordinates, len(centre))
+    mean, scale = spread or Spread.standard(len(centre))
+    codes = centre.repeat(len(coordinates), steps, 1)
+    for row, j in enumerate(coordinates):
+        codes[row, :, j] = mean[j] + t * scale[j]
+    return decode_rows(model, codes, label)
+
+
+def standard_values(steps: int, extent: float) -> Tensor:
+    """Return the values that a standardised coordinate takes, evenly from -extent to extent, `(steps,)`.
+
+    Raises:
+        ConfigurationError: for fewer than 2 steps, or an extent that is not positive and finite.
+
+    Example:
+        >>> standard_values(3, 2.0)
+        tensor([-2.,  0.,  2.])
+    """
     if steps < 2 or not 0 < extent < math.inf:
         raise ConfigurationError(
             f"steps={steps}, extent={extent:g}: expected at least 2 steps, and a finite extent above 0"
         )
-    check_coordinates(coordinates, len(centre))
-    mean, scale = spread or Spread.standard(len(centre))
-    codes = centre.repeat(len(coordinates), steps, 1)
-    t = torch.linspace(-extent, extent, steps)
-    for row, j in enumerate(coordinates):
-        codes[row, :, j] = mean[j] + t * scale[j]
-    return decode_rows(model, codes, label)
+    return torch.linspace(-extent, extent, steps)
 
 
 def manifold(

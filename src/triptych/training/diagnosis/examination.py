@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
-from triptych.models.adversarial.gan import GAN
 from triptych.models.base import Model
 from triptych.models.questions import Encoder, ImportanceWeighted, Judge, LatentSampler
 from triptych.noise import Noise
@@ -139,8 +138,8 @@ class Examiner:
             ACCURACY: float(((of_real > 0).float().mean() + (of_made <= 0).float().mean()) / 2),
             SPREAD: float(torch.cat([of_real, of_made]).float().std()),
         }
-        if isinstance(model, GAN):
-            found[SLOPE] = slope(model, of_real, of_made)
+        n = min(len(of_real), len(of_made))
+        found[SLOPE] = float(model.game.slope(of_real[:n], of_made[:n]).mean())
         return found
 
     def _samples(self, made: Tensor) -> Record:
@@ -177,19 +176,6 @@ def modes(made: Tensor, which: Tensor, kinds: Kinds) -> Record:
     counts = torch.bincount(which[good], minlength=len(kinds.shares))
     covered = (counts > 0) & (counts >= 0.1 * len(made) * kinds.shares)
     return {MODES: float(covered.sum()), MODES_OF: float(len(counts)), GOOD: float(good.float().mean())}
-
-
-def slope(model: GAN, of_real: Tensor, of_made: Tensor) -> float:
-    """Return how much the generator's loss still asks for: the mean of |∂ loss / ∂ logit| over made examples.
-
-    Minimax has σ(logit), which vanishes where the critic wins; the non-saturating loss 1 - σ(logit).
-    """
-    n = min(len(of_real), len(of_made))
-    with torch.enable_grad():
-        logits = of_made[:n].detach().requires_grad_()
-        loss = model.game.loss(of_real[:n].detach(), logits).generator.sum()
-        (gradient,) = torch.autograd.grad(loss, logits)
-    return float(gradient.abs().mean())
 
 
 def examination_due(
