@@ -10,17 +10,22 @@ import torch
 
 from triptych.data.examples import Examples
 from triptych.errors import DataError, UnsupportedQuery
+from triptych.evaluation.asked import Asked
+from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.measure import measure_subject
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.protocol import KERNELS, Protocol
 from triptych.evaluation.speed import affordable_samples
 from triptych.evaluation.studies import Table, find_study
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.base import Model
 from triptych.reports import Panel
 from triptych.training import load
 from triptych.training.diagnosis import diagnosed
 from triptych.training.logging import Record, read_metrics
+
+REAL = "training data"
+"""How tables call real data in a model's place."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Assessment:
         progress: bool = False,
     ) -> None:
         self.trained = trained
+        self.progress = progress
         name = Path(str(train.source.get("spec", "data"))).stem
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [one.model.to(device) for one in trained]
@@ -120,6 +126,27 @@ class Assessment:
             Panel(measure_subject(shown, subject), one.records, str(one.run), one.findings, one.diverged)
             for one, (shown, subject) in zip(self.trained, self.subjects.items(), strict=True)
         ]
+
+    def figures(self, asked: Sequence[Asked]) -> dict[str, dict[str, Figure]]:
+        """Measure what was asked for by name, of each model and of real training data in a model's place.
+
+        Args:
+            asked: metrics, each with its protocol.
+
+        Returns:
+            Figures by the text that was asked and the model's short name, the last one `REAL`.
+
+        Raises:
+            UserError: where the data have too few examples or no labels for a protocol.
+        """
+        protocols = {one.text: one.of(self.protocol) for one in asked}  # all are checked before one is measured
+        real = Subject(None, self.protocol, progress=self.progress)
+        found: dict[str, dict[str, Figure]] = {}
+        for one in asked:
+            assert one.metric is not None, "a study has a table of its own"
+            everyone = {**self.subjects, REAL: real}
+            found[one.text] = {name: one.metric(of.under(protocols[one.text])) for name, of in everyone.items()}
+        return found
 
     def study(self, name: str, unanswered: list[str] | None = None) -> dict[str, Table]:
         """Return what a study finds of each model, by the model's short name.

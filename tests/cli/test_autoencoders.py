@@ -38,7 +38,7 @@ def test_a_stack_has_figures(tmp_path):
     assert f"next: triptych reconstruct {run}" in told
     measured = json.loads(well("evaluate", run, "--json"))["models"][0]
     assert measured["figures"]["reconstruction"]["value"] > 0
-    assert measured["figures"]["frechet"]["value"] is None and measured["likelihood"] == "none"
+    assert measured["figures"]["fid"]["value"] is None and measured["likelihood"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_evaluate_prints_a_table_or_json(runs):
     found = json.loads(well("evaluate", runs / "pixelcnn", runs / "gan", "--data", "digits", "--json")[0])
     pixelcnn, gan = (m["figures"] for m in found["models"])
     assert -300 < pixelcnn["nats"]["value"] < -80 and pixelcnn["nats"]["error"] > 0
-    assert pixelcnn["bits_per_dim"]["value"] == pytest.approx(-pixelcnn["nats"]["value"] / 64 / np.log(2))
+    assert pixelcnn["bits-per-dim"]["value"] == pytest.approx(-pixelcnn["nats"]["value"] / 64 / np.log(2))
     assert gan["nats"]["value"] is None and "does not answer" in gan["nats"]["note"]
     assert found["protocol"]["samples"] == 449
 
@@ -112,7 +112,7 @@ def test_compare_trains_measures_and_reports_and_does_not_train_twice(tmp_path, 
     assert (out / "vae" / "metrics.jsonl").read_bytes() == metrics
     again = json.loads((out / "report.json").read_text())
     for before, after in zip(stored["models"], again["models"], strict=True):
-        for key in ("nats", "frechet", "near_copies"):
+        for key in ("nats", "fid", "near-copies"):
             assert before["figures"][key] == after["figures"][key], "the same runs have the same figures"
     assert weights and "Fréchet" in table
     assert "Validation share" in page and "Batch size" in page
@@ -208,7 +208,7 @@ def test_a_configuration_with_text_for_a_number_is_refused_in_a_line(tmp_path, r
 def test_two_dimensional_toys_are_compared(tmp_path):
     out = tmp_path / "ring"
     well("compare", "--data", "ring", "--count", 400, "pixelcnn", "vae", "gan", "--steps", 10, "--out", out)
-    assert json.loads((out / "report.json").read_text())["models"][0]["figures"]["bits_per_dim"]["value"] is None
+    assert json.loads((out / "report.json").read_text())["models"][0]["figures"]["bits-per-dim"]["value"] is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from triptych.catalogue import build
 from triptych.evaluation import Protocol
 from triptych.evaluation.correspondence import correlations, domains, identity
 from triptych.evaluation.matching import best_matching, matching
-from triptych.evaluation.metrics import Subject, Unanswered
+from triptych.evaluation.subject import Subject, Unanswered
 
 
 @pytest.fixture(scope="module")

@@ -55,11 +55,11 @@ def test_each_family(protocol: Protocol) -> None:
         found = measure(name, model, protocol, training_seconds=12.5)
         assert list(found.figures) == list(METRICS)
         assert found.family == tp.catalogue.find(name).family
-        assert found.figures["frechet"].protocol == "fd-360@digits-net"
-        assert (found.figures["frechet"].value or 0) > 50  # untrained
-        assert found.figures["near_copies"].value == 0
+        assert found.figures["fid"].protocol == "fid-360@digits-net"
+        assert (found.figures["fid"].value or 0) > 50  # untrained
+        assert found.figures["near-copies"].value == 0
         assert found.figures["parameters"].value == sum(p.numel() for p in model.parameters())
-        assert found.figures["training_time"].text == "12.5"
+        assert found.figures["training-time"].text == "12.5"
         assert found.samples is not None and len(found.samples) == 360
         assert found.neighbours is not None and len(found.neighbours) == len(found.distances) == 360
         assert json.loads(json.dumps(found.to_dict()))["figures"]["nats"]["kind"] == found.figures["nats"].kind
@@ -68,8 +68,8 @@ def test_each_family(protocol: Protocol) -> None:
 
 def test_a_model_that_replays_its_training_set_is_caught(protocol: Protocol) -> None:
     found = measure("replay", Replay(EVENT, protocol.train.data), protocol)
-    assert found.figures["near_copies"].value == 100
-    assert (found.figures["frechet"].value or 0) < 30  # which alone would not have caught it
+    assert found.figures["near-copies"].value == 100
+    assert (found.figures["fid"].value or 0) < 30  # which alone would not have caught it
     assert found.family == "user's own" and found.answers == ("sample",)
     assert found.samples is not None and found.neighbours is not None
     assert torch.equal(found.samples.data, found.neighbours.data)
@@ -88,7 +88,7 @@ def test_what_only_reconstructs_is_measured_by_it(protocol: Protocol) -> None:
     assert figure.value == pytest.approx(float(error.mean()), rel=1e-4)
     assert figure.error == pytest.approx(float(error.std()) / len(error) ** 0.5, rel=1e-4)
     assert figure.protocol == f"mse-{len(x)}"
-    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "speed"):
+    for key in ("nats", "bits-per-dim", "fid", "near-copies", "speed"):
         assert found.figures[key].value is None and "does not" in found.figures[key].note
     assert measure("gan", tp.build("gan", EVENT, hidden=8), protocol).figures["reconstruction"].value is None
 
@@ -96,7 +96,7 @@ def test_what_only_reconstructs_is_measured_by_it(protocol: Protocol) -> None:
 def test_same_seed_same_figures(protocol: Protocol) -> None:
     model = tp.build("vae", EVENT, latent=4, hidden=16)
     first, second = (measure("vae", model, protocol) for _ in range(2))
-    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "parameters"):
+    for key in ("nats", "bits-per-dim", "fid", "near-copies", "parameters"):
         assert first.figures[key] == second.figures[key]
     assert first.samples is not None and second.samples is not None
     assert torch.equal(first.samples.data, second.samples.data)
@@ -104,9 +104,9 @@ def test_same_seed_same_figures(protocol: Protocol) -> None:
 
 def test_the_reference_is_the_floor(protocol: Protocol) -> None:
     found = reference(protocol)
-    assert found.figures["near_copies"].value == 100
-    assert found.figures["frechet"].protocol == "fd-360@digits-net"
-    assert 0 < (found.figures["frechet"].value or 0) < 30
+    assert found.figures["near-copies"].value == 100
+    assert found.figures["fid"].protocol == "fid-360@digits-net"
+    assert 0 < (found.figures["fid"].value or 0) < 30
     assert protocol.held_out_copies.value == pytest.approx(1, abs=0.3)
     assert found.figures["nats"].value is None
 
@@ -123,14 +123,14 @@ def test_diverged_samples_have_no_distance() -> None:
     data = Examples(torch.randn(90, 2, generator=torch.Generator().manual_seed(0)), event)
     protocol = Protocol.prepare(data[:60], data[60:])
     found = measure("lost", Replay(event, torch.full((1, 2), torch.nan)), protocol)
-    for key in ("frechet", "near_copies"):
+    for key in ("fid", "near-copies"):
         assert found.figures[key].value is None
         assert "30 of 30 samples are not finite" in found.figures[key].note
 
 
 def test_protocols_are_refused_where_they_cannot_hold(digits: Split) -> None:
     train, test = digits
-    with pytest.raises(DataError, match="500 asked for"):
+    with pytest.raises(DataError, match="500 samples.*360 test.*expected 2 to 360"):
         Protocol.prepare(train, test, extractor="pixels", samples=500)
     with pytest.raises(DataError, match="test examples a vector of 2"):
         Protocol.prepare(train, Examples(torch.ones(5, 2), Event((2,))))
@@ -161,5 +161,5 @@ def test_a_model_whose_training_diverged_has_no_figures_and_stops_nothing(protoc
         next(model.parameters()).fill_(torch.nan)
     found = measure("lost", model, protocol)
     assert found.samples is None
-    for key in ("nats", "bits_per_dim", "frechet", "near_copies", "speed"):
+    for key in ("nats", "bits-per-dim", "fid", "near-copies", "speed"):
         assert found.figures[key].value is None and "diverged" in found.figures[key].note

@@ -145,7 +145,7 @@ def test_says_how_to_make_it_again(written: tuple[str, dict]) -> None:
     text, stored = written
     assert stored["commands"] == ["triptych compare --data digits vae"] and stored["commands"][0] in text
     assert stored["protocol"]["seed"] == 3 and stored["protocol"]["budget"] == "1 minute each"
-    assert stored["protocol"]["extractor"] == "pixels" and "fd-200@pixels" in text
+    assert stored["protocol"]["extractor"] == "pixels" and "fid-200@pixels" in text
     assert stored["environment"]["torch"] == torch.__version__ and torch.__version__ in text
     assert {v["purpose"] for v in stored["verdicts"]} > {"Likelihood", "Speed"}
     for v in stored["verdicts"]:
@@ -175,7 +175,7 @@ def test_vectors(tmp_path: Path) -> None:
         panels = [Panel(measure(n, tp.build(n, x.event, **given), protocol)) for n, given in models.items()]
         page, _ = write_report(tmp_path, panels, protocol)
         found = Page(page.read_text())
-        assert ("vae", "bits_per_dim") not in found.cells
+        assert ("vae", "bits-per-dim") not in found.cells
         assert found.tags.count("img") == 3 and "svg" not in found.tags
         assert "log-density" in page.read_text()
 

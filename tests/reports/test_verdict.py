@@ -8,12 +8,12 @@ from triptych.evaluation import METRICS, Figure, Measures
 from triptych.reports.verdict import Verdict, apart, leaders, verdicts
 
 HELD_OUT = Figure(1.0, 0.5, "%")
-REAL = Measures("training data", "", "", (), "none", {"frechet": Figure(2.0, 0.1)})
+REAL = Measures("training data", "", "", (), "none", {"fid": Figure(2.0, 0.1)})
 
 
 def model(name: str, answers: tuple[str, ...] = ("sample",), **figures: Figure) -> Measures:
     missing = Figure(None, note="not measured")
-    return Measures(name, "", "", answers, "", {key: figures.get(key, missing) for key in METRICS})
+    return Measures(name, "", "", answers, "", {key: figures.get(key.replace("-", "_"), missing) for key in METRICS})
 
 
 def verdict(purpose: str, *models: Measures) -> Verdict:
@@ -25,7 +25,7 @@ def verdict(purpose: str, *models: Measures) -> Verdict:
     ("purpose", "key", "better", "worse"),
     [
         ("Likelihood", "nats", -70.0, -80.0),
-        ("Sample quality", "frechet", 5.0, 15.0),
+        ("Sample quality", "fid", 5.0, 15.0),
         ("Speed", "speed", 90.0, 80.0),
     ],
 )
@@ -41,8 +41,8 @@ def test_a_winner_leads_by_two_errors(purpose: str, key: str, better: float, wor
 
 
 def test_only_those_tied_with_the_best_lead() -> None:
-    three = [model(n, frechet=Figure(v, 1.0)) for n, v in (("a", 5.0), ("b", 6.0), ("c", 9.0))]
-    assert [m.name for m in leaders(three, "frechet")] == ["a", "b"]
+    three = [model(n, fid=Figure(v, 1.0)) for n, v in (("a", 5.0), ("b", 6.0), ("c", 9.0))]
+    assert [m.name for m in leaders(three, "fid")] == ["a", "b"]
     assert not apart(Figure(1.0), Figure(1.0)) and apart(Figure(1.0), Figure(1.1))
 
 
@@ -78,5 +78,5 @@ def test_copying_is_told() -> None:
     found = verdict("Safety against copying", *three)
     assert found.winner is None and found.headline == "not b"
     # A model that has the best samples because it copies them is not praised without a word.
-    found = verdict("Sample quality", model("b", near_copies=thief, frechet=Figure(2.0, 0.1)))
+    found = verdict("Sample quality", model("b", near_copies=thief, fid=Figure(2.0, 0.1)))
     assert f"{thief.text} % of b's samples are near-copies" in found.reason

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from triptych.cli.options import COMMON, Data, Debug, Quiet, Seed, command, data_parameters, load_data, parameter
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError
 
 
 def sample(
@@ -81,21 +81,23 @@ COMPARE = "Train models under one budget, measure them, and write a report of th
 
 
 def _evaluate(given: dict[str, Any]) -> None:
-    from triptych.reports.studies import terminal_study
+    from triptych.evaluation.asked import read_asked
+    from triptych.reports.studies import terminal_figures, terminal_study
 
     by_default = given["metrics"] is None
-    asked = [SUMMARY, "bounds", "agreement"] if by_default else [name.strip() for name in given["metrics"].split(",")]
-    assessed = _assessed(given, [name for name in asked if name != SUMMARY])
-    found: dict[str, Any] = {}
-    tables: list[Any] = []
+    names = [SUMMARY, "bounds", "agreement"] if by_default else [name.strip() for name in given["metrics"].split(",")]
+    asked = {name: read_asked(name) for name in names if name != SUMMARY}
+    assessed = _assessed(given)
+    found: dict[str, Any] = _summary(assessed, tables := []) if SUMMARY in names else {}
+    if metrics := [one for one in asked.values() if one.metric]:
+        figures = assessed.figures(metrics)
+        found["figures"] = {text: {who: of.to_dict() for who, of in row.items()} for text, row in figures.items()}
+        tables.append(terminal_figures(figures))
     unanswered: list[str] = []
-    for name in asked:
-        if name == SUMMARY:
-            found |= _summary(assessed, tables)
-        else:
-            studies = assessed.study(name, unanswered)
-            found[name] = {run: table.to_dict() for run, table in studies.items()}
-            tables += [terminal_study(run, table) for run, table in studies.items()]
+    for name in [name for name, one in asked.items() if not one.metric]:
+        studies = assessed.study(name, unanswered)
+        found[name] = {run: table.to_dict() for run, table in studies.items()}
+        tables += [terminal_study(run, table) for run, table in studies.items()]
     if not tables:
         raise ConfigurationError("; ".join(unanswered))
     for reason in () if by_default else unanswered:
@@ -111,16 +113,12 @@ def _evaluate(given: dict[str, Any]) -> None:
             Console().print(table)
 
 
-def _assessed(given: dict[str, Any], studies: list[str]) -> Any:
-    """Check what was asked, then load the models and the data."""
+def _assessed(given: dict[str, Any]) -> Any:
+    """Load the models and the data."""
     from triptych.assessment import Assessment, load_run
     from triptych.comparison import check_names
-    from triptych.evaluation.studies import STUDIES
     from triptych.training.checkpoint import read_description
 
-    for name in studies:
-        if name not in STUDIES:
-            raise ConfigurationError(f"no study {name!r}; {did_you_mean(name, [SUMMARY, *STUDIES])}")
     for run in given["runs"]:
         read_description(run)
     train, test = _data_of(given)
@@ -201,6 +199,7 @@ def _compare(given: dict[str, Any]) -> None:
 def evaluate_verb() -> Callable[..., None]:
     """Return the command `evaluate`."""
     from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
+    from triptych.evaluation.metrics import METRICS
     from triptych.evaluation.protocol import KERNELS
     from triptych.evaluation.studies import STUDIES
 
@@ -208,11 +207,13 @@ def evaluate_verb() -> Callable[..., None]:
     maybe_data = Annotated[
         str | None, typer.Option("--data", help="As in `train`; else what the first run was trained on.")
     ]
-    listed = ", ".join([SUMMARY, *STUDIES])
+    listed = ", ".join([SUMMARY, *METRICS, *STUDIES])
     metrics = Annotated[
         str | None,
         typer.Option(
-            "--metrics", help=f"What to measure, with commas between: {listed}. Else the first and what applies."
+            "--metrics",
+            help=f"What to measure, with commas between: {listed}. Else the first and what applies. "
+            "A metric's name may fix its protocol: fid-10k@pixels, nats-5000.",
         ),
     ]
     importance = Annotated[int, typer.Option("--importance", help="Codes of each example that bounds are made of.")]

@@ -5,10 +5,11 @@ from triptych.evaluation.features import Extractor, pixels, resolve_extractor
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import Likelihood, log_likelihood, mean_and_error
 from triptych.evaluation.measure import Measures, measure, reference
-from triptych.evaluation.metrics import METRICS, Metric, Subject, Unanswered, metric
+from triptych.evaluation.metrics import METRICS, Metric, metric
 from triptych.evaluation.novelty import Nearest, nearest, share, threshold
 from triptych.evaluation.protocol import Protocol
 from triptych.evaluation.speed import sampling_speed
+from triptych.evaluation.subject import Subject, Unanswered
 
 __all__ = [
     "METRICS",

@@ -9,9 +9,9 @@ from triptych.data.examples import Examples
 from triptych.evaluation.classifier import LabelsNet, labels_net
 from triptych.evaluation.features import Extractor
 from triptych.evaluation.figure import Figure, proportion
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.spaces import classes_of
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.questions import Sampler
 from triptych.noise import mix
 

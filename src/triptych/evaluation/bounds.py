@@ -6,8 +6,8 @@ import torch
 
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import likelihood_figures, likelihood_protocol, mean_and_error
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.questions import Encoder
 from triptych.queries.activity import ACTIVE, active_units
 

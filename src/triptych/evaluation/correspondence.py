@@ -10,10 +10,10 @@ from triptych.evaluation.agreement import classified, classifier_of
 from triptych.evaluation.classifier import LabelsNet
 from triptych.evaluation.figure import Figure, proportion
 from triptych.evaluation.likelihood import mean_and_error
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.protocol import subset
 from triptych.evaluation.spaces import classes_of
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.adversarial.coupled import CoupledGAN
 from triptych.models.adversarial.semantic import SemanticGAN, partners
 from triptych.noise import Noise, mix

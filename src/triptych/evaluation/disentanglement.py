@@ -9,10 +9,10 @@ import numpy as np
 from triptych.data.examples import Examples
 from triptych.evaluation.alignment import BINS, TREES, dci, jackknife, mig, sap, threshold_hits
 from triptych.evaluation.figure import Figure
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.protocol import subset
 from triptych.evaluation.spaces import Array, Space, encoded, principal, raw
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.noise import mix
 
 USED = 10_000

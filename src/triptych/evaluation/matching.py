@@ -6,10 +6,10 @@ import numpy as np
 
 from triptych.data.examples import Examples
 from triptych.evaluation.figure import Figure, proportion
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.protocol import subset
 from triptych.evaluation.spaces import Array, classes_of
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.adversarial.layout import CATEGORICAL, HasNamedCodes, NamedCode
 from triptych.models.questions import Encoder
 from triptych.noise import mix

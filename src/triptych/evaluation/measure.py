@@ -9,8 +9,9 @@ from triptych.catalogue import CATALOGUE, name_of
 from triptych.data.examples import Examples
 from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.figure import Figure
-from triptych.evaluation.metrics import METRICS, Subject, Unanswered
+from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.base import Model
 from triptych.queries import answers, likelihood_kind
 
@@ -25,7 +26,7 @@ class Measures:
         model: name of the model's class; empty for real data.
         answers: names of the queries it answers.
         likelihood: "exact", "lower bound" or "none".
-        figures: a `Figure` for each key of `METRICS`.
+        figures: a `Figure` for each of `METRICS` that is compared.
         samples: the examples that were measured; None where the model does not sample.
         neighbours: the nearest training example of each sample; None where there is none.
         distances: of each sample to it, relative to its 50 nearest; see `novelty.Nearest`.
@@ -78,8 +79,8 @@ def measure(
         >>> data = tp.Examples(torch.randn(60, 2, generator=torch.Generator().manual_seed(0)), tp.Event((2,)))
         >>> protocol = Protocol.prepare(data[:40], data[40:])
         >>> found = measure("gan", tp.GAN(data.event, hidden=8), protocol)
-        >>> found.figures["frechet"].protocol, found.figures["nats"].text
-        ('fd-20@coordinates', 'none')
+        >>> found.figures["fid"].protocol, found.figures["nats"].text
+        ('fid-20@coordinates', 'none')
     """
     return measure_subject(name, Subject(model, protocol, training_seconds, training_rounds))
 
@@ -112,7 +113,7 @@ def reference(protocol: Protocol) -> Measures:
 
 
 def _measured(about: Measures, subject: Subject) -> Measures:
-    found = replace(about, figures={key: metric(subject) for key, metric in METRICS.items()})
+    found = replace(about, figures={key: metric(subject) for key, metric in METRICS.items() if metric.compared})
     try:
         neighbours = subject.protocol.train[subject.nearest.index]
         distances = tuple(subject.nearest.relative.tolist())

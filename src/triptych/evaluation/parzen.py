@@ -13,9 +13,9 @@ from triptych.data.examples import Examples
 from triptych.errors import DataError
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import mean_and_error
-from triptych.evaluation.metrics import Subject, Unanswered
-from triptych.evaluation.protocol import subset
+from triptych.evaluation.protocol import counted, subset
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.event import Event
 from triptych.models.questions import Sampler
 from triptych.noise import mix
@@ -248,7 +248,7 @@ def _by_trees(x: Tensor, centres: Tensor, bandwidth: float, progress: bool = Fal
 
 def _figures(found: Estimate, n: int, units: Units, name: str) -> tuple[Figure, ...]:
     mean, error = mean_and_error(found.log_density - units.log_volume)
-    protocol = f"{name}-{'16k' if n == 16_384 else n}@test-{len(found.log_density)}"
+    protocol = f"{name}-{counted(n)}@test-{len(found.log_density)}"
     edge = "the least or the greatest that was tried: another may be better" if found.at_edge else ""
     return (
         Figure(mean, error, "nats", protocol, "≈"),

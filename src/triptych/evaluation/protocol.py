@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation.distances import frechet_distance, frechet_error
-from triptych.evaluation.features import Extractor, Function, resolve_extractor
+from triptych.evaluation.features import Extractor, Function, pixels, resolve_extractor
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.novelty import Nearest, nearest, share, threshold
@@ -23,25 +24,31 @@ _FEWEST, _MOST_SAMPLES, _MOST_SCORED = 100, 1000, 2000
 _DIMS = 1 << 20  # sub-pixels of all samples, and of half of the scored examples: bounds time, not memory
 KERNELS = 16_384
 """Samples of a Parzen estimate, as Nowozin et al. 2016, §4.1, has them."""
+ANNEALING = (1000, 16)
+"""Intermediate distributions and chains of annealed importance sampling."""
 
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """The conditions under which models are compared; make one with `Protocol.prepare`.
+    """The conditions under which models are compared; make one with `Protocol.prepare`, another with `changed`.
+
+    What is costly (features, neighbours) is computed once, when a metric first asks for it.
 
     Args:
         data: name of the data.
         train: training split.
         test: held-out split.
-        extractor: features of the Fréchet distance.
+        extractor: features that samples and data are compared on.
         seed: of all that is drawn.
         samples: n, drawn from each model; as many real examples are compared with.
         importance: K of likelihood bounds.
         kernels: samples that a Parzen estimate is made of.
-        real: the n test examples that samples are compared with, as many as samples.
-        scored: the test examples whose log-likelihood is measured.
-        real_features: `(n, F)`.
-        held_out: the nearest training example of unseen ones (all scored, unless another number was asked for).
+        annealing: intermediate distributions and chains of annealed importance sampling.
+        count: how many test examples are scored; None for at most 2000, fewer if large.
+
+    Raises:
+        DataError: for splits of different events, fewer than 2 examples to compare, or fewer than were asked for.
+        ConfigurationError: for numbers below 1.
     """
 
     data: str
@@ -50,12 +57,28 @@ class Protocol:
     extractor: Extractor
     seed: int
     samples: int
-    importance: int
-    kernels: int
-    real: Examples
-    scored: Examples
-    real_features: Tensor = field(repr=False)
-    held_out: Nearest = field(repr=False)
+    importance: int = IMPORTANCE_SAMPLES
+    kernels: int = KERNELS
+    annealing: tuple[int, int] = ANNEALING
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no comparison can be made of."""
+        if self.train.event != self.test.event:
+            raise DataError(f"training examples are a {self.train.event}, test examples a {self.test.event}")
+        there = min(len(self.train), len(self.test))
+        if not 2 <= self.samples <= there:
+            raise DataError(
+                f"{self.samples:,} samples are compared with as many examples of each split, and there are "
+                f"{len(self.train):,} training and {len(self.test):,} test examples: expected 2 to {there:,} samples"
+            )
+        if self.count is not None and not 1 <= self.count <= len(self.test):
+            raise DataError(f"{self.count:,} test examples were to be scored: expected 1 to all {len(self.test):,}")
+        for name, least in {"importance": 1, "kernels": 1}.items():
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected at least {least}")
+        if min(self.annealing) < 1:
+            raise ConfigurationError(f"annealing={self.annealing}: expected at least 1 step and 1 chain")
 
     @classmethod
     def prepare(
@@ -72,7 +95,7 @@ class Protocol:
         seed: int = 0,
         cache: Path | None = None,
     ) -> Protocol:
-        """Choose the subsets, train the extractor if need be, and measure the held-out yardstick.
+        """Fix the conditions, and train the extractor if need be.
 
         Args:
             train: training split.
@@ -90,26 +113,57 @@ class Protocol:
             DataError: for splits of different events, fewer than 2 examples to compare, or fewer than `scored`.
             ConfigurationError: for an unknown extractor, importance < 1, or kernels < 1.
         """
-        if train.event != test.event:
-            raise DataError(f"training examples are a {train.event}, test examples a {test.event}")
-        fit = max(_FEWEST, _DIMS // train.event.dims)
-        n = min(len(test), len(train), min(_MOST_SAMPLES, fit) if samples is None else samples)
-        if n < 2 or (samples is not None and n < samples):
-            asked = "" if samples is None else f", {samples} asked for"
-            raise DataError(
-                f"{len(train)} training and {len(test)} test examples{asked}: a comparison "
-                "takes 2 samples or more, and as many examples of each split"
+        n = min(len(test), len(train), _MOST_SAMPLES, _fit(train.event)) if samples is None else samples
+        chosen = extractor if isinstance(extractor, Extractor) else pixels(train.event)
+        made = cls(data, train, test, chosen, seed, n, importance, kernels, count=scored)
+        return made.changed(extractor=extractor, cache=cache)
+
+    def changed(
+        self, *, extractor: str | Function | Extractor | None = None, cache: Path | None = None, **fields: Any
+    ) -> Protocol:
+        """Return a protocol of which some conditions are others.
+
+        Args:
+            extractor: see `triptych.evaluation.features.resolve_extractor`; None for the same.
+            cache: folder of trained extractors.
+            fields: values by field.
+        """
+        if extractor is not None:
+            fields["extractor"] = resolve_extractor(
+                extractor, self.train, self.test, data=self.data, seed=self.seed, cache=cache
             )
-        if importance < 1:
-            raise ConfigurationError(f"importance={importance}: expected at least 1 code of each example")
-        if kernels < 1:
-            raise ConfigurationError(f"kernels={kernels}: expected at least 1 sample with a kernel")
-        unseen = subset(test, min(_MOST_SCORED, 2 * fit), mix(seed, 2))
-        asked_for = unseen if scored is None else _scored(test, scored, mix(seed, 2))
-        chosen = resolve_extractor(extractor, train, test, data=data, seed=seed, cache=cache)
-        real = subset(test, n, mix(seed, 1))
-        held_out = nearest(unseen.data, train.data, train.event)
-        return cls(data, train, test, chosen, seed, n, importance, kernels, real, asked_for, chosen(real), held_out)
+        return replace(self, **fields) if fields else self
+
+    @cached_property
+    def real(self) -> Examples:
+        """The n test examples that samples are compared with."""
+        return subset(self.test, self.samples, mix(self.seed, 1))
+
+    @cached_property
+    def real_features(self) -> Tensor:
+        """Their features, `(n, F)`."""
+        return self.extractor(self.real)
+
+    @cached_property
+    def train_features(self) -> Tensor:
+        """The features of all training examples, `(N, F)`."""
+        return self.extractor(self.train)
+
+    @cached_property
+    def scored(self) -> Examples:
+        """The test examples whose log-likelihood is measured."""
+        most = min(_MOST_SCORED, 2 * _fit(self.event)) if self.count is None else self.count
+        return subset(self.test, most, mix(self.seed, 2))
+
+    @cached_property
+    def unseen(self) -> Examples:
+        """The test examples that the yardstick of copying is made of, however many are scored."""
+        return subset(self.test, min(_MOST_SCORED, 2 * _fit(self.event)), mix(self.seed, 2))
+
+    @cached_property
+    def held_out(self) -> Nearest:
+        """The nearest training example of each of `unseen`."""
+        return nearest(self.unseen.data, self.train.data, self.event)
 
     @property
     def event(self) -> Event:
@@ -127,12 +181,15 @@ class Protocol:
         unseen = self.held_out.relative
         return share(unseen, self.near_copy_distance, f"copies@test-{len(unseen)}")
 
-    def frechet(self, samples: Examples) -> Figure:
-        """Return the Fréchet distance of n examples to n test examples, with its standard error."""
-        features = self.extractor(samples)
+    def frechet(self, features: Tensor) -> Figure:
+        """Return the Fréchet distance of n examples to n test examples, with its standard error.
+
+        Args:
+            features: `(n, F)`, of the protocol's extractor.
+        """
         error = frechet_error(features, self.real_features)
         value = frechet_distance(features, self.real_features)
-        return Figure(value, error, "", f"fd-{len(samples)}@{self.extractor.name}")
+        return Figure(value, error, "", f"fid-{counted(len(features))}@{self.extractor.name}")
 
     def nearest(self, samples: Examples) -> Nearest:
         """Return the nearest training example of each sample."""
@@ -161,10 +218,20 @@ class Protocol:
         }
 
 
-def _scored(test: Examples, count: int, seed: int) -> Examples:
-    if not 1 <= count <= len(test):
-        raise DataError(f"{count:,} test examples were to be scored: expected 1 to all {len(test):,}")
-    return subset(test, count, seed)
+def _fit(event: Event) -> int:
+    """Return how many examples of an event are measured in reasonable time, at least 100."""
+    return max(_FEWEST, _DIMS // event.dims)
+
+
+def counted(n: int) -> str:
+    """Return a count as protocols write it, thousands from 10,000 on as k; a Parzen estimate's 16k is 16,384.
+
+    >>> counted(360), counted(10_000), counted(16_384), counted(16_000)
+    ('360', '10k', '16k', '16000')
+    """
+    if n == KERNELS:
+        return "16k"
+    return f"{n // 1000}k" if n >= 10_000 and n % 1000 == 0 and n != 16_000 else str(n)
 
 
 def subset(examples: Examples, n: int, seed: int) -> Examples:

@@ -10,10 +10,10 @@ import numpy as np
 from triptych.data.examples import Examples
 from triptych.errors import DataError
 from triptych.evaluation.figure import Figure
-from triptych.evaluation.metrics import Subject, Unanswered
 from triptych.evaluation.protocol import subset
 from triptych.evaluation.spaces import Array, Space, classes_of, encoded, untrained, yardsticks
 from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.noise import mix
 
 LABELLED, TESTED = 5000, 2000

@@ -12,7 +12,7 @@ from torch import nn
 from triptych.catalogue import CATALOGUE, build, name_of
 from triptych.data.examples import Examples
 from triptych.evaluation.features import pixels
-from triptych.evaluation.metrics import Subject, Unanswered
+from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.base import Model
 from triptych.noise import mix
 

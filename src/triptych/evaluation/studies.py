@@ -9,7 +9,7 @@ from typing import Any
 
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.evaluation.figure import Figure
-from triptych.evaluation.metrics import Subject
+from triptych.evaluation.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def _neighbours(models: Sequence[Measures], protocol: Protocol) -> list[dict[str
     if not protocol.event.is_image:
         return []
     found = protocol.held_out
-    rows = [("unseen real data", protocol.scored, protocol.train[found.index], found.relative)]
+    rows = [("unseen real data", protocol.unseen, protocol.train[found.index], found.relative)]
     for m in models:
         if m.samples is not None and m.neighbours is not None:
             rows.append((m.name, m.samples, m.neighbours, torch.tensor(m.distances)))

@@ -87,7 +87,7 @@ def table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -
     """
     notes: dict[str, int] = {}
     everyone = [*models, reference]
-    keys = [key for key in METRICS if key != "bits_per_dim" or protocol.event.is_image]
+    keys = [key for key in reference.figures if key != "bits-per-dim" or protocol.event.is_image]
     held_out = protocol.held_out_copies
     return Table(
         tuple(m.name for m in everyone),
@@ -129,7 +129,7 @@ def _measured(
             return Cell("–")
         number = notes.setdefault(figure.note, len(notes) + 1) if figure.note else None
         own = "" if shared or figure.value is None else figure.protocol
-        warn = key == "near_copies" and copies(m, held_out)
+        warn = key == "near-copies" and copies(m, held_out)
         return Cell(figure.text, number, m in best, warn, own)
 
     cells = [cell(m, f) for m, f in zip((*models, reference), figures, strict=True)]

@@ -124,14 +124,14 @@ def _likelihood(models: Sequence[Measures]) -> Verdict:
 
 
 def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) -> Verdict:
-    purpose, key = "Sample quality", "frechet"
+    purpose, key = "Sample quality", "fid"
     order, best = ranked(models, key), leaders(models, key)
     if not order:
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
     more = f" Real training data scores {reference.figures[key].text}: the best that can be hoped for."
     for m in best:
         if copies(m, held_out):
-            more += f" But {m.figures['near_copies'].text} % of {m.name}'s samples are near-copies."
+            more += f" But {m.figures['near-copies'].text} % of {m.name}'s samples are near-copies."
     if order[0].figures[key].protocol.endswith(_COARSE):
         more += " It sees mean and covariance alone, on raw values: look at the pictures too."
     if len(best) > 1:
@@ -170,7 +170,7 @@ def _codes(models: Sequence[Measures]) -> Verdict:
 
 
 def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
-    purpose, key = "Safety against copying", "near_copies"
+    purpose, key = "Safety against copying", "near-copies"
     order = ranked(models, key)
     if not order:
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
@@ -189,5 +189,5 @@ def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
 
 def copies(model: Measures, held_out: Figure) -> bool:
     """Return whether clearly more of a model's samples are near-copies than of unseen real data."""
-    share = model.figures["near_copies"]
+    share = model.figures["near-copies"]
     return (share.value or 0.0) > (held_out.value or 0.0) and apart(share, held_out)

@@ -1,0 +1,124 @@
+"""What is measured: a model under a protocol, or training examples in a model's place."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from triptych.data.examples import Examples
+from triptych.errors import UserError
+from triptych.evaluation.likelihood import Likelihood, NestedBounds, likelihood_figures, log_likelihood, nested_bounds
+from triptych.evaluation.novelty import Nearest
+from triptych.evaluation.protocol import Protocol, subset
+from triptych.models.base import Model
+from triptych.models.questions import ImportanceWeighted
+from triptych.noise import mix
+from triptych.queries import likelihood_kind
+
+_GIVES = {
+    "exact": "log p(x) exactly (see summary)",
+    "lower bound": "a bound of its own",
+    "none": "no bound on log p(x)",
+}
+
+
+class Unanswered(UserError):
+    """A subject has no answer to what a metric needs; the message says why."""
+
+
+class Subject:
+    """What is measured: a model, or (None) training examples in a model's place.
+
+    What several metrics need is computed once, when it is first asked for.
+
+    Args:
+        model: the model, or None.
+        protocol: the conditions.
+        training_seconds: time of the model's training, if it is known.
+        training_rounds: rounds of the model's training, if they are known.
+        progress: show how far long measurements are.
+    """
+
+    def __init__(
+        self,
+        model: Model | None,
+        protocol: Protocol,
+        training_seconds: float | None = None,
+        training_rounds: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.given = model
+        self.protocol = protocol
+        self.training_seconds = training_seconds
+        self.training_rounds = training_rounds
+        self.progress = progress
+
+    def under(self, protocol: Protocol) -> Subject:
+        """Return the same model under another protocol; what was computed under this one is not shared."""
+        if protocol is self.protocol:
+            return self
+        return Subject(self.given, protocol, self.training_seconds, self.training_rounds, self.progress)
+
+    @property
+    def any_model(self) -> Model:
+        """The model, as it is; raises `Unanswered` for real data."""
+        if self.given is None:
+            raise Unanswered("real data, not a model")
+        return self.given
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, fit to be asked; raises `Unanswered` if its training diverged."""
+        if not all(bool(torch.isfinite(p).all()) for p in self.any_model.parameters()):
+            raise Unanswered("weights that are not finite numbers: the training diverged")
+        return self.any_model
+
+    @cached_property
+    def drawn(self) -> Examples:
+        """The n examples that are compared with data, as they were drawn."""
+        seed = self.protocol.seed
+        if self.given is None:
+            return subset(self.protocol.train, self.protocol.samples, mix(seed, 7))
+        labels = self.protocol.real.labels if self.model.conditional else None
+        drawn: Examples = self.model.sample(self.protocol.samples, label=labels, seed=mix(seed, 5))
+        return drawn
+
+    @property
+    def samples(self) -> Examples:
+        """The same; raises `Unanswered` if some are not finite."""
+        bad = int((~torch.isfinite(self.drawn.data)).flatten(1).any(1).sum())
+        if bad:
+            raise Unanswered(f"{bad} of {len(self.drawn)} samples are not finite numbers: the training diverged")
+        return self.drawn
+
+    @cached_property
+    def features(self) -> Tensor:
+        """The samples' features by the protocol's extractor, `(n, F)` float32."""
+        return self.protocol.extractor(self.samples)
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        """The nearest training example of each sample."""
+        return self.protocol.nearest(self.samples)
+
+    @cached_property
+    def nested(self) -> NestedBounds:
+        """Importance-weighted bounds on log p(x) of the scored examples; raises `Unanswered` if none are weighted."""
+        model, protocol = self.model, self.protocol
+        if not isinstance(model, ImportanceWeighted):
+            gives = _GIVES[likelihood_kind(model)]
+            raise Unanswered(
+                f"{type(model).__name__} gives {gives}: bounds by weighted codes are of models such as vae"
+            )
+        return nested_bounds(
+            model, protocol.scored, samples=protocol.importance, seed=mix(protocol.seed, 4), progress=self.progress
+        )
+
+    @cached_property
+    def likelihood(self) -> Likelihood:
+        """Test log-likelihood in both units; of a model that weighs codes the last of `nested`."""
+        if isinstance(self.model, ImportanceWeighted):
+            return likelihood_figures(self.model, self.nested.bounds[:, -1], self.protocol.importance)
+        return log_likelihood(self.model, self.protocol.scored)

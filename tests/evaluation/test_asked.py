@@ -1,0 +1,61 @@
+"""Names fix protocols: what they say is what is measured, and what they cannot mean is refused in one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import triptych as tp
+from triptych.assessment import REAL, Assessment, Trained
+from triptych.data import Examples
+from triptych.errors import ConfigurationError, DataError
+from triptych.evaluation import METRICS, Protocol
+from triptych.evaluation.asked import read_asked
+
+Split = tuple[Examples, Examples]
+
+
+@pytest.fixture(scope="module")
+def protocol(digits: Split) -> Protocol:
+    return Protocol.prepare(*digits, data="digits", extractor="pixels")
+
+
+def test_a_name_changes_what_it_says_and_no_more(protocol: Protocol) -> None:
+    found = read_asked("fid-100@pixels").of(protocol)
+    assert (found.samples, found.extractor.name, found.importance) == (100, "pixels", protocol.importance)
+    assert read_asked("fid").of(protocol) is protocol
+    assert read_asked("nats-5000").of(protocol).importance == 5000
+    assert len(found.real) == len(found.real_features) == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("fdi", "did you mean fid"),
+        ("fid-ten", "nothing is measured"),
+        ("fid-10x20", "one number"),
+        ("parameters-5", "takes no size"),
+        ("nats@pixels", "not measured on features"),
+        ("", "nothing is measured"),
+    ],
+)
+def test_what_a_name_cannot_mean_is_refused(name: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        read_asked(name)
+
+
+def test_too_few_examples_are_told_with_the_numbers(protocol: Protocol) -> None:
+    with pytest.raises(DataError, match="fid-10k: 10,000 samples.*1,437 training and 360 test"):
+        read_asked("fid-10k").of(protocol)
+
+
+def test_figures_are_those_of_the_protocol_asked_for(digits: Split, cache: Path) -> None:
+    model = tp.build("gan", digits[0].event, hidden=8)
+    assessed = Assessment([Trained("gan", model, Path("runs/gan"), [])], *digits, seed=0)
+    found = assessed.figures([read_asked("fid-100@pixels"), read_asked("parameters")])
+    assert set(found) == {"fid-100@pixels", "parameters"} and set(found["parameters"]) == {"gan", REAL}
+    assert {figure.protocol for figure in found["fid-100@pixels"].values()} == {"fid-100@pixels"}
+    direct = METRICS["fid"](assessed.subjects["gan"].under(replace(assessed.protocol, samples=100)))
+    assert direct.protocol.startswith("fid-100@") and found["parameters"][REAL].value is None
