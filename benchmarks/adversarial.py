@@ -212,8 +212,8 @@ def wgan_gp(train: tp.Examples, threads: int, rounds: int, pairs: int) -> dict[s
 def measured(python: str, threads: int, quick: bool) -> dict[str, dict[str, float]]:
     """Return all figures with so many threads."""
     torch.set_num_threads(threads)
-    pairs = 2 if quick else 9
-    count = BATCH * (4 if quick else 24)
+    pairs = 2 if quick else 7
+    count = BATCH * (4 if quick else 10)
     data = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     train = tp.Examples(data, tp.Event((3, 32, 32), 256))
     with tempfile.TemporaryDirectory() as place:
@@ -221,14 +221,14 @@ def measured(python: str, threads: int, quick: bool) -> dict[str, dict[str, floa
         torch.save(peer_given(train), given)
         peer = Peer(python, given)
         found = {"beside torchgan": beside_peer(train, peer, threads, 1, pairs)}
-    bare = gan(4 if quick else 12, pairs)
+    bare = gan(4 if quick else 8, pairs)
     clock = "CPU time" if threads == 1 else "wall-clock"
     found["DCGAN beside a bare loop"] = {
         "fit, images/s": bare["fit images/s"],
         "bare, images/s": bare["bare images/s"],
         "fit ÷ bare": bare[f"ratio by {clock}"],
     }
-    found["WGAN-GP beside a bare loop"] = wgan_gp(train, threads, 1 if quick else 4, pairs)
+    found["WGAN-GP beside a bare loop"] = wgan_gp(train, threads, 1 if quick else 2, pairs)
     return found
 
 

@@ -29,12 +29,12 @@ class Unanswered(UserError):
 
 
 class Subject:
-    """What is measured: a model, or (None) training examples in a model's place.
+    """What is measured: a model, or examples in a model's place: training examples (None), or given ones.
 
     What several metrics need is computed once, when it is first asked for.
 
     Args:
-        model: the model, or None.
+        model: the model; or examples that stand for its samples; or None for training examples.
         protocol: the conditions.
         training_seconds: time of the model's training, if it is known.
         training_rounds: rounds of the model's training, if they are known.
@@ -43,7 +43,7 @@ class Subject:
 
     def __init__(
         self,
-        model: Model | None,
+        model: Model | Examples | None,
         protocol: Protocol,
         training_seconds: float | None = None,
         training_rounds: int | None = None,
@@ -64,7 +64,7 @@ class Subject:
     @property
     def any_model(self) -> Model:
         """The model, as it is; raises `Unanswered` for real data."""
-        if self.given is None:
+        if self.given is None or isinstance(self.given, Examples):
             raise Unanswered("real data, not a model")
         return self.given
 
@@ -81,6 +81,8 @@ class Subject:
         seed = self.protocol.seed
         if self.given is None:
             return subset(self.protocol.train, self.protocol.samples, mix(seed, 7))
+        if isinstance(self.given, Examples):
+            return self.given
         labels = self.protocol.real.labels if self.model.conditional else None
         drawn: Examples = self.model.sample(self.protocol.samples, label=labels, seed=mix(seed, 5))
         return drawn
