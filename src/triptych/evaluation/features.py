@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +50,7 @@ class Extractor:
             DataError: if the function does not give each example its features, or some are not finite.
         """
         x = examples.data if isinstance(examples, Examples) else examples
-        if isinstance(self.function, nn.Module):
-            self.function.eval()
-        with torch.no_grad():
-            parts = [self._of(x[start : start + _CHUNK]) for start in range(0, len(x), _CHUNK)]
+        parts = list(self.stream(x))
         features = torch.cat(parts) if parts else torch.empty(0, 0)
         finite = torch.isfinite(features).all(1)
         if not bool(finite.all()):
@@ -61,8 +58,21 @@ class Extractor:
             raise DataError(f"{self.name}: the features of {bad} of {len(x)} examples are not finite")
         return features
 
+    def stream(self, examples: Examples | Tensor) -> Iterator[Tensor]:
+        """Yield `(B, F)` float32 features of one chunk of examples after another, so that not all are in memory.
+
+        Raises:
+            DataError: if the function does not give each example its features.
+        """
+        x = examples.data if isinstance(examples, Examples) else examples
+        if isinstance(self.function, nn.Module):
+            self.function.eval()
+        for start in range(0, len(x), _CHUNK):
+            yield self._of(x[start : start + _CHUNK])
+
     def _of(self, x: Tensor) -> Tensor:
-        features = self.function(x)
+        with torch.no_grad():
+            features = self.function(x)
         if not isinstance(features, Tensor) or features.dim() < 1 or len(features) != len(x):
             got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise DataError(f"{self.name} gave {got} for {len(x)} examples: expected ({len(x)}, features)")
