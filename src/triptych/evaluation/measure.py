@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from torch import Tensor
 
 from triptych.catalogue import CATALOGUE, name_of
 from triptych.data.examples import Examples
 from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.figure import Figure
+from triptych.evaluation.landscape import landscape
 from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.seeds import over_seeds
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.base import Model
+from triptych.noise import mix
 from triptych.queries import answers, likelihood_kind
 
 
@@ -30,6 +36,8 @@ class Measures:
         samples: the examples that were measured; None where the model does not sample.
         neighbours: the nearest training example of each sample; None where there is none.
         distances: of each sample to it, relative to its 50 nearest; see `novelty.Nearest`.
+        density: of a model of two coordinates: log p(x) over the plane, or a bound on it; see `landscape`.
+        seeds: the single trainings that the figures are means of; empty for one training.
     """
 
     name: str
@@ -41,9 +49,12 @@ class Measures:
     samples: Examples | None = None
     neighbours: Examples | None = None
     distances: tuple[float, ...] = ()
+    density: Tensor | None = None
+    seeds: tuple[Measures, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the examples, as JSON can hold it."""
+        trained = {"seeds": [one.to_dict() for one in self.seeds]} if self.seeds else {}
         return {
             "name": self.name,
             "family": self.family,
@@ -51,6 +62,7 @@ class Measures:
             "answers": list(self.answers),
             "likelihood": self.likelihood,
             "figures": {key: figure.to_dict() for key, figure in self.figures.items()},
+            **trained,
         }
 
 
@@ -112,11 +124,34 @@ def reference(protocol: Protocol) -> Measures:
     return _measured(Measures("training data", "real data, replayed", "", (), "none", {}), Subject(None, protocol))
 
 
+def pooled(measures: Sequence[Measures]) -> Measures:
+    """Return the measures of one model that was trained several times: figures are means; see `over_seeds`.
+
+    Samples, neighbours and densities are those of the first.
+
+    Args:
+        measures: one a training.
+    """
+    first = measures[0]
+    if len(measures) == 1:
+        return first
+    figures = {key: over_seeds([one.figures[key] for one in measures]) for key in first.figures}
+    return replace(first, figures=figures, seeds=tuple(measures))
+
+
 def _measured(about: Measures, subject: Subject) -> Measures:
-    found = replace(about, figures={key: metric(subject) for key, metric in METRICS.items() if metric.compared})
+    figures = {key: metric(subject) for key, metric in METRICS.items() if metric.compared}
+    found = replace(about, figures=figures, density=_density(subject))
     try:
         neighbours = subject.protocol.train[subject.nearest.index]
         distances = tuple(subject.nearest.relative.tolist())
         return replace(found, samples=subject.drawn, neighbours=neighbours, distances=distances)
     except (Unanswered, UnsupportedQuery):  # each figure says why
         return replace(found, samples=vars(subject).get("drawn"))
+
+
+def _density(subject: Subject) -> Tensor | None:
+    try:
+        return landscape(subject.model, subject.protocol.real.data, mix(subject.protocol.seed, 101))
+    except Unanswered:
+        return None

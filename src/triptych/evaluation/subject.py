@@ -12,6 +12,7 @@ from triptych.errors import UserError
 from triptych.evaluation.likelihood import Likelihood, NestedBounds, likelihood_figures, log_likelihood, nested_bounds
 from triptych.evaluation.novelty import Nearest
 from triptych.evaluation.protocol import Protocol, subset
+from triptych.evaluation.steadiness import Course
 from triptych.models.base import Model
 from triptych.models.questions import ImportanceWeighted
 from triptych.noise import mix
@@ -39,6 +40,7 @@ class Subject:
         training_seconds: time of the model's training, if it is known.
         training_rounds: rounds of the model's training, if they are known.
         progress: show how far long measurements are.
+        course: what was examined of the model in its training, if anything was.
     """
 
     def __init__(
@@ -48,18 +50,20 @@ class Subject:
         training_seconds: float | None = None,
         training_rounds: int | None = None,
         progress: bool = False,
+        course: Course | None = None,
     ) -> None:
         self.given = model
         self.protocol = protocol
         self.training_seconds = training_seconds
         self.training_rounds = training_rounds
         self.progress = progress
+        self.course = course
 
     def under(self, protocol: Protocol) -> Subject:
         """Return the same model under another protocol; what was computed under this one is not shared."""
         if protocol is self.protocol:
             return self
-        return Subject(self.given, protocol, self.training_seconds, self.training_rounds, self.progress)
+        return Subject(self.given, protocol, self.training_seconds, self.training_rounds, self.progress, self.course)
 
     @property
     def any_model(self) -> Model:

@@ -9,12 +9,13 @@ from triptych.errors import UnsupportedQuery
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.subject import Subject, Unanswered
 
-LIKELIHOOD, SAMPLES, NOVELTY, CODES, USES, COST = GROUPS = (
+LIKELIHOOD, SAMPLES, NOVELTY, CODES, USES, TRAINING, COST = GROUPS = (
     "likelihood",
     "samples against data",
     "novelty",
     "codes",
     "uses",
+    "training",
     "cost",
 )
 """Under which headings a report lists metrics."""
