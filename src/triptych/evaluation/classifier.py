@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from triptych.data import cache as data_cache
 from triptych.data.batches import Batches
 from triptych.data.examples import Examples
 from triptych.evaluation.features import Extractor, shrunk
 from triptych.evaluation.figure import Figure
+from triptych.evaluation.net_cache import Record, kept
 from triptych.event import Event
 from triptych.networks import Sizes, resolve_encoder
 from triptych.noise import mix
@@ -59,9 +54,8 @@ def labels_net(
 ) -> Extractor:
     """Return the features of a classifier trained on labelled data; train it unless it is in the cache.
 
-    The file in the cache is named by the content of the data, the recipe and the seed; a damaged one is
-    trained again. The classifier's test accuracy is part of its record: features of a classifier that
-    cannot classify say little.
+    The classifier's test accuracy is part of its record: features of a classifier that cannot classify say little.
+    For the cache see `triptych.evaluation.net_cache.kept`.
 
     Args:
         train: labelled examples of at least two classes.
@@ -75,17 +69,15 @@ def labels_net(
     """
     assert train.labels is not None, "resolve_extractor checks for labels"
     classes = max(len(train.classes), int(train.labels.max()) + 1)
-    folder = (cache or data_cache.folder()) / "extractors"
-    path = folder / f"{_key(train, test, seed)}.safetensors"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 0xFEA7))
         net = LabelsNet(train.event, classes)
-        record = _read(path, net)
-        if record is None:
+
+        def make() -> Record:
             _train(net, train, seed)
-            record = {"recipe": _RECIPE, "train": len(train), **_accuracy(net, test)}
-            _write(path, net, record)
-    net.eval()
+            return _accuracy(net, test)
+
+        record = kept(net, _RECIPE, train, test, seed, cache, make)
     return Extractor(f"{data}-net", net, _note(record), _figure(record))
 
 
@@ -105,7 +97,7 @@ def _train(net: LabelsNet, train: Examples, seed: int) -> None:
         schedule.step()
 
 
-def _accuracy(net: LabelsNet, test: Examples) -> dict[str, Any]:
+def _accuracy(net: LabelsNet, test: Examples) -> Record:
     if test.labels is None or not len(test):
         return {"test": 0, "correct": None}
     net.eval()
@@ -114,52 +106,17 @@ def _accuracy(net: LabelsNet, test: Examples) -> dict[str, Any]:
     return {"test": len(test), "correct": int((torch.cat(said) == test.labels).sum())}
 
 
-def _figure(record: dict[str, Any]) -> Figure | None:
+def _figure(record: Record) -> Figure | None:
     if record["correct"] is None:
         return None
     n, share = record["test"], record["correct"] / record["test"]
     return Figure(100 * share, 100 * math.sqrt(share * (1 - share) / n), "%", f"accuracy@test-{n}")
 
 
-def _note(record: dict[str, Any]) -> str:
+def _note(record: Record) -> str:
     accuracy = _figure(record)
     measured = "test accuracy not measured: the test data has no labels"
     if accuracy is not None:
         measured = f"test accuracy {accuracy.text} % on {record['test']:,} examples"
     trained = f"classifier trained on {record['train']:,} labelled training examples"
     return f"{trained}, {FEATURES} features; {measured}"
-
-
-def _key(train: Examples, test: Examples, seed: int) -> str:
-    digest = hashlib.blake2b(f"{_RECIPE} {train.event} {seed}".encode(), digest_size=16)
-    for part in (train, test):
-        for tensor in (part.data, part.labels):
-            for chunk in () if tensor is None else torch.split(tensor, 4096):
-                digest.update(chunk.contiguous().numpy().tobytes())
-            digest.update(b"|")
-    return digest.hexdigest()
-
-
-def _read(path: Path, net: LabelsNet) -> dict[str, Any] | None:
-    """Fill the network from the cache; None where there is no whole file that fits."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as stored:
-            record: dict[str, Any] = json.loads((stored.metadata() or {})["record"])
-            net.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
-        return None
-    return record
-
-
-def _write(path: Path, net: LabelsNet, record: dict[str, Any]) -> None:
-    from safetensors.torch import save
-
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(save(dict(net.state_dict()), {"record": json.dumps(record)}))
-        temporary.replace(path)
-    except OSError as error:
-        warnings.warn(f"{path.name} is not kept for the next time: {path.parent}: {error.strerror}")

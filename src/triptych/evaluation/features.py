@@ -17,6 +17,9 @@ from triptych.event import Event
 _CHUNK = 500
 _LARGEST = 32
 
+NAMES = ("auto", "pixels", "labels-net", "autoencoder", "inception")
+"""What can be asked for by name on any data; `<data>-net` and `<data>-code` are the networks under their own names."""
+
 Function = Callable[[Tensor], Tensor]
 """From examples as stored, `(B, *event.shape)`, to `(B, …)` numbers."""
 
@@ -31,6 +34,7 @@ class Extractor:
             `(B, …)` numbers; a `nn.Module` is put in evaluation mode.
         note: what a reader must know of it, for the report.
         accuracy: test accuracy in %, of a classifier.
+        reconstruction: mean squared error on test examples, of an autoencoder.
 
     Example:
         >>> mean = Extractor("mean-ink", lambda x: x.float().mean((1, 2, 3)))
@@ -42,6 +46,7 @@ class Extractor:
     function: Function
     note: str = ""
     accuracy: Figure | None = None
+    reconstruction: Figure | None = None
 
     def __call__(self, examples: Examples | Tensor) -> Tensor:
         """Return `(N, F)` float32 features, on the CPU.
@@ -51,6 +56,11 @@ class Extractor:
         """
         x = examples.data if isinstance(examples, Examples) else examples
         parts = list(self.stream(x))
+        widths = sorted({part.shape[1] for part in parts})
+        if len(widths) > 1:
+            raise DataError(
+                f"{self.name} gave {' and '.join(map(str, widths))} features: expected as many of each example"
+            )
         features = torch.cat(parts) if parts else torch.empty(0, 0)
         finite = torch.isfinite(features).all(1)
         if not bool(finite.all()):
@@ -116,31 +126,68 @@ def resolve_extractor(
 ) -> Extractor:
     """Return the extractor that is asked for.
 
+    "auto" is the classifier where there are labels of two classes: features that tell classes apart see what people
+    look for. Without them it is the autoencoder's code for images, whose pixels are far apart for a shift that no one
+    notices; for vectors it is the coordinates, which mean something each.
+
     Args:
-        given: "auto" (a classifier trained on the labels where there are at least two classes, else pixels),
-            "pixels", "labels-net", a user's function or module (named by its own name), or an `Extractor`.
-        train: what a classifier is trained on.
-        test: what its accuracy is measured on.
-        data: name of the data, for the classifier's: `digits` gives `digits-net`.
-        seed: of the classifier's training.
-        cache: folder of trained classifiers; None for `$TRIPTYCH_CACHE`, or `~/.cache/triptych`.
+        given: "auto"; "pixels" (of vectors the coordinates); "labels-net" or `<data>-net`, the classifier that is
+            trained on the labels; "autoencoder" or `<data>-code`, the code of one that is trained on the examples;
+            "inception"; `file.py:function` or `package.module:name`, a user's own; or a function or module (named by
+            its own name), or an `Extractor`.
+        train: what a network is trained on.
+        test: what its accuracy or its error is measured on.
+        data: name of the data, for the networks': `digits` gives `digits-net` and `digits-code`.
+        seed: of a network's training.
+        cache: folder of trained networks; None for `$TRIPTYCH_CACHE`, or `~/.cache/triptych`.
 
     Raises:
-        ConfigurationError: for an unknown name.
-        DataError: if "labels-net" is asked for on data of fewer than two labelled classes.
+        ConfigurationError: for an unknown name, or one that cannot be had.
+        DataError: if a classifier is asked for on data of fewer than two labelled classes.
+
+    Example:
+        >>> vectors = Examples(torch.zeros(4, 2), Event((2,)))
+        >>> resolve_extractor("auto", vectors, vectors).name
+        'coordinates'
     """
     if isinstance(given, Extractor):
         return given
     if not isinstance(given, str):
         return Extractor(getattr(given, "__name__", type(given).__name__), given)
-    if given not in ("auto", "pixels", "labels-net"):
-        names = ["auto", "pixels", "labels-net"]
-        raise ConfigurationError(f"no feature extractor {given!r}; {did_you_mean(given, names)}")
-    labelled = train.labels is not None and train.labels.dim() == 1 and len(torch.unique(train.labels)) >= 2
-    if given == "pixels" or (given == "auto" and not labelled):
-        return pixels(train.event)
-    if not labelled:
-        raise DataError("labels-net needs training data of at least 2 labelled classes: try 'pixels'")
-    from triptych.evaluation.classifier import labels_net
+    name = _automatic(train) if given == "auto" else given
+    plain = pixels(train.event)
+    if name in ("pixels", plain.name):
+        return plain
+    if name in ("labels-net", f"{data}-net"):
+        if not _labelled(train):
+            raise DataError(f"{name} needs training data of at least 2 labelled classes: try 'autoencoder' or 'pixels'")
+        from triptych.evaluation.classifier import labels_net
 
-    return labels_net(train, test, data=data, seed=seed, cache=cache)
+        return labels_net(train, test, data=data, seed=seed, cache=cache)
+    if name in ("autoencoder", f"{data}-code"):
+        from triptych.evaluation.code_net import code_net
+
+        return code_net(train, test, data=data, seed=seed, cache=cache)
+    if name == "inception":
+        from triptych.evaluation.inception import inception
+
+        return inception(train.event)
+    if ":" in name:
+        from triptych.evaluation.own_extractor import own_extractor
+
+        return own_extractor(name)
+    raise ConfigurationError(
+        f"no feature extractor {name!r}; {did_you_mean(name, [*NAMES, f'{data}-net', f'{data}-code'])}"
+        "; your own is file.py:function"
+    )
+
+
+def _automatic(train: Examples) -> str:
+    if _labelled(train):
+        return "labels-net"
+    return "autoencoder" if train.event.is_image else "pixels"
+
+
+def _labelled(train: Examples) -> bool:
+    """Return whether there are labels of at least two classes."""
+    return train.labels is not None and train.labels.dim() == 1 and len(torch.unique(train.labels)) >= 2
