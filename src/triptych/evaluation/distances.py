@@ -6,11 +6,19 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from triptych.errors import DataError
+
+
+class Estimate(NamedTuple):
+    """A value and its standard error, None where there are too few examples to tell."""
+
+    value: float
+    error: float | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,20 @@ def _check(features: Tensor) -> None:
     if not bool(torch.isfinite(features).all()):
         bad = int((~torch.isfinite(features)).any(1).sum())
         raise DataError(f"the features of {bad} of {len(features)} examples are not finite")
+
+
+def check_pair(a: Tensor, b: Tensor) -> None:
+    """Refuse two sets of features that cannot be compared.
+
+    Raises:
+        DataError: for fewer than 2 examples, other shapes than `(N, F)`, or features that are not finite.
+    """
+    for features in (a, b):
+        _check(features)
+    if a.shape[1] != b.shape[1]:
+        raise DataError(f"one set has {a.shape[1]} features, the other {b.shape[1]}: expected as many")
+    if min(len(a), len(b)) < 2:
+        raise DataError(f"sets of {len(a)} and {len(b)} examples cannot be compared: expected at least 2 in each")
 
 
 def frechet_between(a: Moments, b: Moments) -> float:
@@ -140,12 +162,9 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         >>> round(frechet_distance(x, x + 1), 6)
         8.0
     """
+    check_pair(a, b)
     if max(len(a), len(b)) > a.shape[-1]:
         return frechet_between(moments(a), moments(b))
-    for features in (a, b):
-        _check(features)
-    if min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
-        raise DataError(f"features {tuple(a.shape)} and {tuple(b.shape)}: expected (N, F), N ≥ 2, equal F")
     means, centred = [], []
     for features in (a.double(), b.double()):
         means.append(features.mean(0))
