@@ -16,6 +16,7 @@ def check_options(
     binarize: str | None,
     test_fraction: float,
     count: int | None,
+    stack: int | None = None,
 ) -> None:
     """Raise `ConfigurationError` for an option of `load` that is out of its range."""
     if image_size is not None and image_size < 1:
@@ -26,6 +27,8 @@ def check_options(
         raise ConfigurationError(f"binarize {binarize!r}: {did_you_mean(binarize, BINARISATIONS)}")
     if not 0 < test_fraction < 1:
         raise ConfigurationError(f"a test fraction of {test_fraction:g}: expected a number between 0 and 1")
+    if stack not in (None, 3):
+        raise ConfigurationError(f"a stack of {stack} images: expected 3, one for each colour")
     if count is not None and count < 2:
         raise ConfigurationError(f"{count} examples: expected 2 or more, for a training and a test set")
 

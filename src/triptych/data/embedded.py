@@ -17,7 +17,8 @@ NAMES = ("digits", "factors", *TOYS)
 
 _TOY_COUNT = 10_000
 
-_SPREADS = {"ring": 0.01, "grid": 0.05}
+MIXTURES = {"ring": 0.01, "grid": 0.05}
+"""Toys whose modes are known: the standard deviation of each mode."""
 
 
 def named(name: str, count: int | None, seed: int) -> Source:
@@ -67,8 +68,8 @@ def toy_modes(name: str) -> tuple[Tensor, float]:
         line = torch.arange(-4.0, 5.0, 2.0)
         centres = torch.cartesian_prod(line, line)
     else:
-        raise ConfigurationError(f"{name!r} has no modes: {did_you_mean(name, _SPREADS)}")
-    return centres, _SPREADS[name]
+        raise ConfigurationError(f"{name!r} has no modes: {did_you_mean(name, MIXTURES)}")
+    return centres, MIXTURES[name]
 
 
 def toy(name: str, count: int, seed: int) -> Source:
@@ -91,7 +92,7 @@ def toy(name: str, count: int, seed: int) -> Source:
         >>> toy("grid", 1000, seed=0).data.shape
         torch.Size([1000, 2])
     """
-    if name in _SPREADS:
+    if name in MIXTURES:
         centres, spread = toy_modes(name)
         generator = torch.Generator().manual_seed(mix(seed, len(centres)))
         labels = torch.randint(len(centres), (count,), generator=generator)

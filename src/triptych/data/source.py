@@ -26,6 +26,7 @@ class Source:
         given: number of examples of the given training split; None where the source has no splits.
         resident: whether `data` is in memory.
         key: names `data` on disk where it is not.
+        columns: the name of each coordinate of a vector; empty if they have none.
     """
 
     data: Tensor
@@ -35,6 +36,7 @@ class Source:
     given: int | None = None
     resident: bool = True
     key: str = ""
+    columns: tuple[str, ...] = ()
 
     def through(self, what: str, change: Callable[[Tensor], Tensor]) -> Source:
         """Return this source with every chunk of examples changed; kept on disk if this one is.
@@ -59,6 +61,17 @@ class Source:
             return replace(self, data=self.data.index_select(0, rows), labels=labels)
         key = cache.key_of(self.key, rows.numpy().tobytes())
         return replace(self._kept(key, (self.data[part] for part in _chunks(rows))), labels=labels)
+
+    def stacked(self, rows: Tensor) -> Source:
+        """Return examples whose colours are images of this source; kept on disk if this one is, without labels.
+
+        Args:
+            rows: `int64 (M, colours)`, the numbers of the images in each.
+        """
+        chunks = (self.data[part].flatten(1, 2) for part in _chunks(rows))
+        if self.resident:
+            return replace(self, data=_together(chunks, len(rows)), labels=None, classes=())
+        return replace(self._kept(cache.key_of(self.key, rows.numpy().tobytes()), chunks), labels=None, classes=())
 
     def _kept(self, key: str, chunks: Iterator[Tensor]) -> Source:
         found = cache.read(key)
