@@ -160,13 +160,26 @@ def save_images(examples: Examples, folder: str | Path) -> None:
     Raises:
         DataError: for vectors, or no examples.
     """
-    from PIL import Image
-
-    shown = _drawable(examples, None)[..., :-1]
+    shown = tiles(examples)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for i, tile in enumerate(shown):
-        Image.fromarray(tile.squeeze(-1).numpy()).save(folder / f"{i:05d}.png")
+        tile.save(folder / f"{i:05d}.png")
+
+
+def tiles(examples: Examples, largest: int | None = None) -> list[Image]:
+    """Draw each image by itself, each pixel as one pixel and without alpha.
+
+    Args:
+        examples: images.
+        largest: longest side in pixels: larger images are averaged down.
+
+    Raises:
+        DataError: for vectors, or no examples.
+    """
+    from PIL import Image
+
+    return [Image.fromarray(tile.squeeze(-1).numpy()) for tile in _drawable(examples, largest)[..., :-1]]
 
 
 def png(image: Image) -> bytes:
@@ -248,11 +261,12 @@ def _marginals(examples: Examples, real: Examples | None) -> Figure:
     from matplotlib.figure import Figure
 
     count = min(examples.event.dims, 12)
-    columns = min(count, 4)
-    rows = math.ceil(count / columns)
-    figure = Figure(figsize=(1.3 * columns, 1.1 * rows), layout="constrained")
+    columns = (real or examples).columns
+    across = min(count, 4)
+    rows = math.ceil(count / across)
+    figure = Figure(figsize=(1.3 * across, 1.1 * rows), layout="constrained")
     for i in range(count):
-        axes = figure.add_subplot(rows, columns, i + 1)
+        axes = figure.add_subplot(rows, across, i + 1)
         values, behind = _finite(examples, i), None if real is None else _finite(real, i)
         frame = values if behind is None else behind
         if len(frame):
@@ -260,7 +274,7 @@ def _marginals(examples: Examples, real: Examples | None) -> Figure:
             bins = torch.linspace(low, high if high > low else low + 1, 25).tolist()
             _histogram(axes, behind, bins, color=GREY, alpha=0.45)
             _histogram(axes, values, bins, color=BLUE, histtype="step")
-        axes.set_title(f"x{i}", fontsize=7, color=GREY, pad=2)
+        axes.set_title(columns[i] if columns else f"x{i}", fontsize=7, color=GREY, pad=2)
         axes.set_yticks([])
         axes_style(axes)
     return figure

@@ -19,6 +19,7 @@ from triptych.cli.invert import invert
 from triptych.cli.joint import joint
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.models import explain, models
+from triptych.cli.quiz import quiz
 from triptych.cli.score import score
 from triptych.cli.train import recipes, train_app
 from triptych.cli.traverse import traverse
@@ -55,6 +56,7 @@ app.command()(manifold)
 app.command()(joint)
 app.command()(arithmetic)
 app.command()(score)
+app.command()(quiz)
 app.command()(denoise)
 app.command()(compress)
 
