@@ -13,19 +13,27 @@ from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.asked import Asked
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
-from triptych.evaluation.measure import measure_subject
+from triptych.evaluation.measure import pooled
 from triptych.evaluation.protocol import KERNELS, Protocol
 from triptych.evaluation.speed import affordable_samples
+from triptych.evaluation.steadiness import Course
 from triptych.evaluation.studies import Table, find_study
 from triptych.evaluation.subject import Subject, Unanswered
+from triptych.measured import measured
 from triptych.models.base import Model
 from triptych.reports import Panel
 from triptych.training import load
-from triptych.training.diagnosis import diagnosed
+from triptych.training.diagnosis import ENERGY, diagnosed
 from triptych.training.logging import Record, read_metrics
 
 REAL = "training data"
 """How tables call real data in a model's place."""
+
+SIZES = (100, 200, 500, 1000)
+"""How many samples are compared, if no number is asked for: the most that the slowest model can, so that a busier
+machine hardly ever measures by another protocol."""
+_COURSES = {"held-out/nll": "held-out-nll", ENERGY: "energy-distance"}
+"""Figures of records that tell of a training's course on unseen data, the first that there is, and their names."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,14 @@ class Trained:
     def rounds(self) -> int | None:
         """Rounds that it was trained for, if they were recorded."""
         return int(self.records[-1]["step"]) if self.records else None
+
+    @property
+    def course(self) -> Course | None:
+        """What was examined of it again and again, if it was recorded."""
+        for key, name in _COURSES.items():
+            if values := tuple(record[key] for record in self.records if key in record):
+                return Course(name, values)
+        return None
 
     @property
     def seconds(self) -> float | None:
@@ -84,6 +100,7 @@ class Assessment:
         importance: K of likelihood bounds.
         kernels: samples that a Parzen estimate is made of.
         scored: how many test examples their likelihood is measured of; None for what `Protocol.prepare` chooses.
+        extractor: features that samples and data are compared on, see `resolve_extractor`.
         progress: show how far long measurements are.
     """
 
@@ -97,14 +114,16 @@ class Assessment:
         importance: int = IMPORTANCE_SAMPLES,
         kernels: int = KERNELS,
         scored: int | None = None,
+        extractor: str = "auto",
         progress: bool = False,
     ) -> None:
         self.trained = trained
         self.progress = progress
-        name = Path(str(train.source.get("spec", "data"))).stem
+        name = ("stacked-" if train.source.get("stack") else "") + Path(str(train.source.get("spec", "data"))).stem
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [one.model.to(device) for one in trained]
-        samples = min(affordable_samples(models), len(test), len(train))
+        afforded = affordable_samples(models)
+        samples = min(max(n for n in SIZES if n <= afforded), len(test), len(train))
         self.protocol = Protocol.prepare(
             train,
             test,
@@ -114,16 +133,21 @@ class Assessment:
             importance=importance,
             kernels=kernels,
             scored=scored,
+            extractor=extractor,
         )
         self.subjects = {
-            shown: Subject(model, self.protocol, one.seconds, one.rounds, progress)
+            shown: Subject(model, self.protocol, one.seconds, one.rounds, progress, one.course)
             for shown, one, model in zip(short_names([one.name for one in trained]), trained, models, strict=True)
         }
 
-    def panels(self) -> list[Panel]:
-        """Measure everything of each model."""
+    def panels(self, kept: Path | None = None) -> list[Panel]:
+        """Measure everything of each model.
+
+        Args:
+            kept: folder of what was measured before an interruption, and is not measured again; None to keep nothing.
+        """
         return [
-            Panel(measure_subject(shown, subject), one.records, str(one.run), one.findings, one.diverged)
+            Panel(measured(shown, subject, kept), one.records, (str(one.run),), one.findings, one.diverged)
             for one, (shown, subject) in zip(self.trained, self.subjects.items(), strict=True)
         ]
 
@@ -169,6 +193,30 @@ class Assessment:
                     raise
                 unanswered.append(f"{shown} has no {name}: {reason}")
         return found
+
+
+def pooled_panels(panels: Sequence[Panel], counts: Sequence[int]) -> list[Panel]:
+    """Return one panel a model: of several trainings the pooled measures, the first one's curves, all findings.
+
+    Args:
+        panels: one a training, those of a model side by side.
+        counts: trainings of each model.
+    """
+    left = iter(panels)
+    groups = [[next(left) for _ in range(count)] for count in counts]
+    return [_pooled(group) if len(group) > 1 else group[0] for group in groups]
+
+
+def _pooled(group: Sequence[Panel]) -> Panel:
+    told = [f"training {i}: {finding}" for i, panel in enumerate(group, 1) for finding in panel.findings]
+    return Panel(
+        pooled([panel.measures for panel in group]),
+        group[0].curves,
+        tuple(run for panel in group for run in panel.runs),
+        tuple(told),
+        any(panel.diverged for panel in group),
+        tuple(panel.curves for panel in group[1:]),
+    )
 
 
 def short_names(names: Sequence[str]) -> list[str]:

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from triptych.assessment import Assessment, Trained, load_run, records_of
+from triptych.assessment import Assessment, Trained, load_run, pooled_panels, records_of
 from triptych.catalogue import CATALOGUE, build, find
 from triptych.data.examples import Examples
 from triptych.data.load import hold_out
 from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
-from triptych.evaluation.measure import reference
+from triptych.evaluation.measure import Measures
+from triptych.evaluation.protocol import Protocol
 from triptych.event import Event
-from triptych.reports import Panel, terminal_table, write_report
+from triptych.measured import FOLDER, measured_reference
+from triptych.reports import Panel, check_place, terminal_table, write_report
 from triptych.training import fit, load
 from triptych.training.checkpoint import read_description
 from triptych.training.rundir import read_config
 
 VALIDATED = 0.1
 """Share of the training split on which the best weights are chosen, the same for all."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How each model of a comparison is trained.
+
+    Args:
+        rest: what they are trained on.
+        valid: what their best weights are chosen on.
+        budget: `minutes`, `steps` and `batch_size`.
+        seed: of the first training of each.
+        overwrite: drop runs of another configuration that are there.
+        quiet: print no progress.
+    """
+
+    rest: Examples
+    valid: Examples | None
+    budget: Mapping[str, Any]
+    seed: int
+    overwrite: bool
+    quiet: bool
 
 
 def compare(
@@ -30,8 +54,10 @@ def compare(
     out: str | Path,
     minutes: float | None = None,
     steps: int | None = None,
+    seeds: int = 1,
     batch_size: int = 64,
     seed: int = 0,
+    extractor: str = "auto",
     overwrite: bool = False,
     quiet: bool = False,
     command: str | None = None,
@@ -40,17 +66,19 @@ def compare(
 
     Every model sees the same examples: a tenth of the training split is held out to choose the weights of
     those that bound log p(x). Models that are already trained in `out` are not trained again, those that were
-    interrupted go on.
+    interrupted go on, and what was measured before is kept.
 
     Args:
         models: names of the catalogue, or run directories.
         train: training split.
         test: held-out split.
-        out: directory of the report, and of a run for each name.
+        out: directory of the report, and of a run for each name (`NAME`, `NAME-seed1`, …).
         minutes: training time of each.
         steps: or its training rounds.
+        seeds: trainings of each name, each with a seed of its own: figures are means, errors contain the spread.
         batch_size: examples in a minibatch.
         seed: of all that is random.
+        extractor: features that samples and data are compared on.
         overwrite: drop runs of another configuration that are there.
         quiet: print neither progress nor the table.
         command: what the user typed, for the report.
@@ -59,42 +87,88 @@ def compare(
         A panel for each model, in the order given.
 
     Raises:
-        ConfigurationError: for a name that is neither a model nor a run, or given twice.
+        ConfigurationError: for a name that is neither a model nor a run, or given twice, or fewer than 1 seed.
         DataError: for a run of other data.
         CheckpointError: if `out` holds something else.
     """
     out = Path(out)
     check_names(models, train)
+    if seeds < 1:
+        raise ConfigurationError(f"{seeds} seeds were asked for: expected at least 1 training of each model")
+    check_place(out)
     share = VALIDATED if train.resident else 0.0
     rest, valid = hold_out(train, share, seed)
     budget = {"minutes": minutes, "steps": steps, "batch_size": batch_size}
-    trained = [
-        load_run(Path(name))
-        if name not in CATALOGUE
-        else train_one(name, rest, valid, out / name, budget, seed=seed, overwrite=overwrite, quiet=quiet)
-        for name in models
-    ]
-    assessed = Assessment(trained, train, test, seed=seed)
+    plan = Plan(rest, valid, budget, seed, overwrite, quiet)
+    trained = [trainings_of(name, plan, out, seeds) for name in models]
+    assessed = Assessment([one for several in trained for one in several], train, test, seed=seed, extractor=extractor)
+    panels = pooled_panels(assessed.panels(out / FOLDER), [len(several) for several in trained])
+    real = measured_reference(assessed.protocol, out / FOLDER)
     here = any(name in CATALOGUE for name in models)
-    chosen = {**budget, "validation_share": share} if here else {}  # runs have settings of their own
-    panels, real, protocol = assessed.panels(), reference(assessed.protocol), assessed.protocol
+    chosen = {**budget, "seeds": seeds, "validation_share": share} if here else {}  # runs have settings of their own
     write_report(
         out,
         panels,
-        protocol,
+        assessed.protocol,
         commands=[command] if command else [],
         settings={k: v for k, v in chosen.items() if v is not None},
         real=real,
+        notes=[*_of_data(train, test), *(_foreign(models) if here else [])],
     )
     if not quiet:
-        from rich.console import Console
-
-        Console().print(terminal_table([panel.measures for panel in panels], real, protocol))
-        for panel in panels:
-            for finding in panel.findings:
-                print(f"{panel.measures.name}: {finding}")
-        print(f"report: {out / 'report.html'}")
+        _print(panels, real, assessed.protocol, out)
     return panels
+
+
+def _print(panels: Sequence[Panel], real: Measures, protocol: Protocol, out: Path) -> None:
+    from rich.console import Console
+
+    Console().print(terminal_table([panel.measures for panel in panels], real, protocol, main=True))
+    for panel in panels:
+        for finding in panel.findings:
+            print(f"{panel.measures.name}: {finding}")
+    print(f"all figures, pictures and the verdict: {out / 'report.html'}")
+
+
+def trainings_of(name: str, plan: Plan, out: Path, seeds: int) -> list[Trained]:
+    """Return a run as it is, or a model of the catalogue trained with each seed.
+
+    Args:
+        name: of the catalogue, or a run directory.
+        plan: how it is trained.
+        out: where its runs go.
+        seeds: how many trainings.
+    """
+    if name not in CATALOGUE:
+        return [load_run(Path(name))]
+    places = [out / (f"{name}-seed{i}" if i else name) for i in range(seeds)]
+    done = [
+        train_one(
+            name,
+            plan.rest,
+            plan.valid,
+            place,
+            plan.budget,
+            seed=plan.seed + i,
+            overwrite=plan.overwrite,
+            quiet=plan.quiet,
+        )
+        for i, place in enumerate(places)
+    ]
+    return [replace(one, name=place.name) for one, place in zip(done, places, strict=True)]
+
+
+def _of_data(train: Examples, test: Examples) -> list[str]:
+    """Return what a reader must know of the data."""
+    return []
+
+
+def _foreign(models: Sequence[str]) -> list[str]:
+    """Say which models came trained, and so under a budget of their own."""
+    runs = [name for name in models if name not in CATALOGUE]
+    if not runs:
+        return []
+    return [f"{', '.join(runs)} came trained: their budget is their own, and their errors know of one training alone"]
 
 
 def check_names(models: Sequence[str], train: Examples, only_runs: bool = False) -> None:

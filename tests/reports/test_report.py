@@ -57,21 +57,21 @@ def panels(protocol: Protocol) -> list[Panel]:
     for name, given in options.items():
         model = tp.build(name, protocol.event, **given)
         found = measure(name, model, protocol, training_seconds=61.5)
-        made.append(Panel(found, RECORDS, f"runs/{name}", ["it <stopped> early"] if name == "gan" else []))
+        made.append(Panel(found, RECORDS, [f"runs/{name}"], ["it <stopped> early"] if name == "gan" else []))
     return made
 
 
 @pytest.fixture(scope="module")
 def written(panels: list[Panel], protocol: Protocol, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
     out = tmp_path_factory.mktemp("report") / "new" / "folder"
-    page, stored = write_report(
+    page, stored, _, _ = write_report(
         out,
         panels,
         protocol,
         commands=["triptych compare --data digits vae"],
         settings={"budget": "1 minute each"},
     )
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.csv", "report.html", "report.json", "report.md"]
     return page.read_text(), json.loads(stored.read_text())
 
 
@@ -110,7 +110,7 @@ def test_needs_nothing_from_outside(written: tuple[str, dict]) -> None:
     assert len(written[0]) < 3_000_000
     assert "script" not in page.tags and "link" not in page.tags and "iframe" not in page.tags
     assert page.tags.count("img") == 4 + 4  # three models and real data: samples, and pairs
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("svg") == 3 + 1  # curves, and the parallel axes
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.addresses)
     assert not re.search(r"https?://|@import|url\((?!#)", written[0])
     assert 'name="viewport"' in written[0] and "prefers-color-scheme: dark" in written[0]
@@ -156,8 +156,9 @@ def test_order_of_the_page(written: tuple[str, dict]) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", written[0])
     assert titles == [
         "Which model to take",
-        "What went wrong",
+        "What to know before",
         "Pros and cons, measured",
+        "At a glance",
         "Samples",
         "Does it copy?",
         "Learning curves",
@@ -173,7 +174,7 @@ def test_vectors(tmp_path: Path) -> None:
         protocol = Protocol.prepare(x[:100], x[100:], data="toy")
         models = {"vae": {"hidden": 8, "latent": 2}, "gan": {"hidden": 8}}
         panels = [Panel(measure(n, tp.build(n, x.event, **given), protocol)) for n, given in models.items()]
-        page, _ = write_report(tmp_path, panels, protocol)
+        page, *_ = write_report(tmp_path, panels, protocol)
         found = Page(page.read_text())
         assert ("vae", "bits-per-dim") not in found.cells
         assert found.tags.count("img") == 3 and "svg" not in found.tags
@@ -186,7 +187,7 @@ def test_large_pictures_keep_the_page_small(tmp_path: Path) -> None:
     protocol = Protocol.prepare(x[:30], x[30:])
     gan = tp.build("gan", x.event, channels=2)
     panels = [Panel(measure(f"gan {i}", gan, protocol)) for i in range(3)]
-    page, _ = write_report(tmp_path, panels, protocol)
+    page, *_ = write_report(tmp_path, panels, protocol)
     assert page.stat().st_size < 3_000_000
 
 

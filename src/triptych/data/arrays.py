@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,9 +127,10 @@ def load_csv(path: Path, label: str | None = None) -> Source:
         raise DataError(f"{path} has no column {label!r}: {did_you_mean(label, names)}")
     owner = label or next((name for name in _LABELS if name in names), None)
     if owner is None:
-        return _source(path, values, None, None)
+        return replace(_source(path, values, None, None), columns=tuple(names))
     column = names.index(owner)
-    return _source(path, np.delete(values, column, axis=1), values[:, column], None)
+    table = _source(path, np.delete(values, column, axis=1), values[:, column], None)
+    return replace(table, columns=tuple(name for name in names if name != owner))
 
 
 def images(values: Array, levels: int | None, where: str) -> tuple[Array, int]:

@@ -27,6 +27,7 @@ class Examples:
             levels; `data` is then one fixed draw from it. None otherwise.
         intensity_levels: number of levels of `intensities`.
         resident: whether `data` is held in memory (and gathered by index) rather than streamed from disk.
+        columns: the name of each coordinate of a vector; empty if they have none.
         source: the arguments of `load` that give these examples again; empty if they came from elsewhere.
 
     Example:
@@ -43,6 +44,7 @@ class Examples:
     intensities: Tensor | None = None
     intensity_levels: int = 256
     resident: bool = True
+    columns: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.measure import Measures
-from triptych.evaluation.metrics import METRICS
+from triptych.evaluation.metrics import GROUPS, METRICS
 from triptych.evaluation.protocol import Protocol
 from triptych.reports.verdict import copies, leaders, ranked
 
@@ -46,6 +46,7 @@ class Row:
         unit: of all cells.
         protocol: how all cells were measured, where it is the same.
         cells: one for each model, and one for the reference.
+        group: under which heading it is; empty for a question.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Row:
     unit: str
     protocol: str
     cells: tuple[Cell, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,41 @@ _ANSWERS = {
 _SHORT = {"sample": "draws examples", "complete": "completes them"}
 """Labels for a terminal of 80 columns, which has room for no more."""
 _ARROWS = {1: " ↑", 0: "", -1: " ↓"}
+MAIN = (
+    "nats",
+    "bits-per-dim",
+    "fid",
+    "precision",
+    "recall",
+    "modes",
+    "near-copies",
+    "probe-accuracy",
+    "reconstruction",
+    "lost-progress",
+    "speed",
+    "parameters",
+    "training-time",
+)
+"""Measures that are shown where there is room for a few."""
 
 
-def table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -> Table:
+def table(
+    models: Sequence[Measures], reference: Measures, protocol: Protocol, main: Sequence[str] | None = None
+) -> Table:
     """Lay out what was measured: one column a model, the last one real training data.
 
     Args:
         models: what was measured of each.
         reference: the same of real data.
         protocol: the conditions.
+        main: the measures to keep, where any model has a figure of them; None for all.
     """
     notes: dict[str, int] = {}
     everyone = [*models, reference]
     keys = [key for key in reference.figures if key != "bits-per-dim" or protocol.event.is_image]
+    keys.sort(key=lambda key: GROUPS.index(METRICS[key].group))
+    if main is not None:
+        keys = [key for key in keys if key in main and any(m.figures[key].value is not None for m in models)]
     held_out = protocol.held_out_copies
     return Table(
         tuple(m.name for m in everyone),
@@ -115,8 +139,9 @@ def _measured(
     notes: dict[str, int],
 ) -> Row:
     figures = [m.figures[key] for m in (*models, reference)]
-    protocols = list(dict.fromkeys(f.protocol for f in figures if f.value is not None))
+    protocols = list(dict.fromkeys(f.protocol for f in figures[:-1] if f.value is not None))
     shared = protocols[0] if len(protocols) == 1 else ""
+    alike = (shared, shared.split("|")[0], "")  # real data was not trained with several seeds
     label = METRICS[key].label + _ARROWS[METRICS[key].better]
     if key == "nats" and reference.samples is not None and not reference.samples.event.is_image:
         label = label.replace("likelihood", "density")
@@ -128,21 +153,23 @@ def _measured(
         if m is reference and figure.value is None:
             return Cell("–")
         number = notes.setdefault(figure.note, len(notes) + 1) if figure.note else None
-        own = "" if shared or figure.value is None else figure.protocol
+        same = figure.value is None or (figure.protocol in alike if m is reference else bool(shared))
+        own = "" if same else figure.protocol
         warn = key == "near-copies" and copies(m, held_out)
         return Cell(figure.text, number, m in best, warn, own)
 
     cells = [cell(m, f) for m, f in zip((*models, reference), figures, strict=True)]
-    return Row(key, label, next((f.unit for f in figures if f.unit), ""), shared, tuple(cells))
+    return Row(key, label, next((f.unit for f in figures if f.unit), ""), shared, tuple(cells), METRICS[key].group)
 
 
-def terminal_table(models: Sequence[Measures], reference: Measures, protocol: Protocol) -> Group:
+def terminal_table(models: Sequence[Measures], reference: Measures, protocol: Protocol, *, main: bool = False) -> Group:
     """Return the table for a terminal, with its footnotes.
 
     Args:
         models: what was measured of each.
         reference: the same of real data.
         protocol: the conditions.
+        main: show the main measures only, and say how many there are besides.
 
     Returns:
         Something that `rich.print` prints.
@@ -152,18 +179,25 @@ def terminal_table(models: Sequence[Measures], reference: Measures, protocol: Pr
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    built = table(models, reference, protocol)
+    built = table(models, reference, protocol, MAIN if main else None)
     shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     shown.add_column("", no_wrap=True)
     for i, name in enumerate(built.columns):
         shown.add_column(Text(name), justify="right", style="dim" if i == len(models) else None)
-    for row in (*built.answers, *built.measured):
+    for row in built.answers:
         shown.add_row(_short(row), *(_terminal_cell(cell) for cell in row.cells))
-        if row is built.answers[-1]:
+    group = ""
+    for row in built.measured:
+        if row.group != group:
             shown.add_section()
+            shown.add_row(Text(row.group, "dim italic"))
+            group = row.group
+        shown.add_row(_short(row), *(_terminal_cell(cell) for cell in row.cells))
     lines = [f"unseen real data: {protocol.held_out_copies.text} % near-copies"]
     lines += [f"[{i}] {note}" for i, note in enumerate(built.notes, 1)]
     lines += ["measured as: " + ", ".join(_protocols(built))]
+    if main and (more := len(reference.figures) - len(built.measured)):
+        lines.append(f"{more} more measures are in the report")
     return Group(shown, *(Text(line, "dim") for line in lines))
 
 

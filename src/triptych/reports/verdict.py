@@ -20,6 +20,7 @@ QUESTIONS = {
     "Speed": "most samples a second",
     "Codes": "a short description of an example",
     "Safety against copying": "new examples, not training data",
+    "Steadiest training": "no surprises on the way",
 }
 """What each purpose means, in a few words."""
 
@@ -48,6 +49,8 @@ class Verdict:
 
 
 _COARSE = ("@coordinates", "@pixels", "@pixels-32")
+_OF_SAMPLES = ("kid", "precision", "recall", "density", "coverage")
+"""Measures of samples that may see another model ahead than the Fréchet distance."""
 
 
 def apart(a: Figure, b: Figure) -> bool:
@@ -64,7 +67,7 @@ def apart(a: Figure, b: Figure) -> bool:
 
 def ranked(models: Sequence[Measures], key: str) -> list[Measures]:
     """Return the models that have a value of a measure, best first."""
-    having = [(m.figures[key].value, m) for m in models if m.figures[key].value is not None]
+    having = [(m.figures[key].value, m) for m in models if key in m.figures and m.figures[key].value is not None]
     having.sort(key=lambda pair: -METRICS[key].better * (pair[0] or 0.0))
     return [m for _, m in having]
 
@@ -92,12 +95,13 @@ def verdicts(models: Sequence[Measures], reference: Measures, held_out_copies: F
     ]
 
 
-def _words(names: Sequence[str]) -> str:
+def words(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _tied(purpose: str, key: str, unit: str, best: Sequence[Measures], more: str = "") -> Verdict:
-    figures = _words([f"{m.name} {m.figures[key].text}" for m in best])
+    figures = words([f"{m.name} {m.figures[key].text}" for m in best])
     reason = f"{figures}{unit}: too close to tell apart by two standard errors.{more}"
     return Verdict(purpose, key, None, "no clear winner", reason)
 
@@ -113,8 +117,8 @@ def _likelihood(models: Sequence[Measures]) -> Verdict:
         return Verdict(purpose, key, None, "none of them", "No model here gives log p(x) or a bound on it.")
     bounds = [m.name for m in order if m.figures[key].kind == "≥" and m is not order[0]]
     without = [m.name for m in models if m not in order]
-    more = f" The figure of {_words(bounds)} is a lower bound: the truth may be higher." if bounds else ""
-    more += f" {_words(without)} cannot say." if without else ""
+    more = f" The figure of {words(bounds)} is a lower bound: the truth may be higher." if bounds else ""
+    more += f" {words(without)} cannot say." if without else ""
     if len(best) > 1:
         return _tied(purpose, key, " nats", best, more)
     first = order[0].figures[key]
@@ -132,12 +136,24 @@ def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) 
     for m in best:
         if copies(m, held_out):
             more += f" But {m.figures['near-copies'].text} % of {m.name}'s samples are near-copies."
-    if order[0].figures[key].protocol.endswith(_COARSE):
+    more += _otherwise(models, best)
+    if order[0].figures[key].protocol.split("|")[0].endswith(_COARSE):
         more += " It sees mean and covariance alone, on raw values: look at the pictures too."
     if len(best) > 1:
         return _tied(purpose, key, " (Fréchet distance)", best, more)
     reason = f"Fréchet distance to test data {order[0].figures[key].text}{_next(order, key)}.{more}"
     return Verdict(purpose, key, order[0].name, order[0].name, reason)
+
+
+def _otherwise(models: Sequence[Measures], best: Sequence[Measures]) -> str:
+    """Say which other measures of samples see another model ahead of all that lead by the Fréchet distance."""
+    told = []
+    for key in _OF_SAMPLES:
+        ahead = leaders(models, key)
+        if ahead and all(m not in ahead for m in best):
+            said = words([f"{m.name} {m.figures[key].text}" for m in (ahead[0], best[0])])
+            told.append(f"{METRICS[key].label.lower()} ({said})")
+    return f" Another model is first by {words(told)}." if told else ""
 
 
 def _speed(models: Sequence[Measures]) -> Verdict:
@@ -156,17 +172,34 @@ def _speed(models: Sequence[Measures]) -> Verdict:
 
 
 def _codes(models: Sequence[Measures]) -> Verdict:
-    purpose, key = "Codes", "encode"
-    able = [m.name for m in models if "encode" in m.answers]
+    purpose = "Codes"
+    able = [m for m in models if "encode" in m.answers]
+    key = "probe-accuracy" if ranked(able, "probe-accuracy") else "reconstruction"
     if not able:
         return Verdict(purpose, key, None, "none of them", "No model here finds the code of an example.")
-    figures = [f"{m.name} {m.figures['reconstruction'].text}" for m in ranked(models, "reconstruction")]
-    errors = f" with a reconstruction error of {_words(figures)}" if figures else ""
-    good = "what else the codes are good for was not measured."
-    if len(able) > 1:
-        return Verdict(purpose, key, None, "no clear winner", f"{_words(able)} find codes{errors}; {good}")
-    reason = f"Only {able[0]} finds the code of an example{errors}; {good}"
-    return Verdict(purpose, key, able[0], able[0], reason)
+    order, best = ranked(able, key), leaders(able, key)
+    measured = {
+        "probe-accuracy": "the accuracy of a linear classifier on them, %",
+        "reconstruction": "their reconstruction error (longer codes tell more)",
+    }[key]
+    more = f" {words([m.name for m in models if m not in able])} finds none." if len(able) == len(models) - 1 else ""
+    if len(able) == 1:
+        figure = f": {measured}: {order[0].figures[key].text}" if order else "; what they are worth was not measured"
+        return Verdict(
+            purpose, key, able[0].name, able[0].name, f"Only {able[0].name} finds the code of an example{figure}."
+        )
+    if len(order) < len(able):
+        figures = (
+            f"{measured}: {words([f'{m.name} {m.figures[key].text}' for m in order])}"
+            if order
+            else "what they are worth"
+        )
+        reason = f"{words([m.name for m in able])} find codes; {figures}; of the others it was not measured."
+        return Verdict(purpose, key, None, "no clear winner", reason)
+    if len(best) > 1:
+        return _tied(purpose, key, f" ({measured})", best, more)
+    reason = f"Of codes, {measured}: {order[0].figures[key].text}{_next(order, key)}.{more}"
+    return Verdict(purpose, key, order[0].name, order[0].name, reason)
 
 
 def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
@@ -177,14 +210,22 @@ def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
     copying = [m for m in order if copies(m, held_out)]
     safe = [m.name for m in order if m not in copying]
     yardstick = f"Of unseen real data, {held_out.text} % is just as near to one training example."
-    shares = _words([f"{m.name} {m.figures[key].text}" for m in order])
+    yardstick += _by_features(order)
+    shares = words([f"{m.name} {m.figures[key].text}" for m in order])
     if not copying:
         reason = f"No model copies more than chance: {shares} % near-copies. {yardstick}"
         return Verdict(purpose, key, None, "no clear winner: none copies", reason)
     reason = f"Near-copies of training examples: {shares} %. {yardstick}"
     if len(safe) == 1:
         return Verdict(purpose, key, safe[0], safe[0], reason)
-    return Verdict(purpose, key, None, f"not {_words([m.name for m in copying])}", reason)
+    return Verdict(purpose, key, None, f"not {words([m.name for m in copying])}", reason)
+
+
+def _by_features(models: Sequence[Measures]) -> str:
+    """Say what the same share is on features, where it was measured."""
+    having = [m for m in models if "feature-copies" in m.figures and m.figures["feature-copies"].value is not None]
+    told = words([f"{m.name} {m.figures['feature-copies'].text}" for m in having]) if having else ""
+    return f" By features instead of pixels the shares are {told} %." if told else ""
 
 
 def copies(model: Measures, held_out: Figure) -> bool:
