@@ -76,6 +76,14 @@ def _each_label(model: Any, n: int, seed: int, sharpness: dict[str, float]) -> A
 
 SUMMARY = "summary"
 """The comparison's metrics, all of them."""
+Features = Annotated[
+    str,
+    typer.Option(
+        "--features",
+        help="What samples and data are compared on: auto, pixels, labels-net, autoencoder, inception, "
+        "or a function of your own, file.py:name.",
+    ),
+]
 EVALUATE = "Measure trained models on held-out data."
 COMPARE = "Train models under one budget, measure them, and write a report of them side by side."
 
@@ -131,6 +139,7 @@ def _assessed(given: dict[str, Any]) -> Any:
         importance=given["importance"],
         kernels=given["kernels"],
         scored=given["test_count"],
+        extractor=given["features"],
         progress=not given["quiet"],
     )
 
@@ -188,6 +197,8 @@ def _compare(given: dict[str, Any]) -> None:
         test,
         out=given["out"],
         seed=given["seed"],
+        seeds=given["seeds"],
+        extractor=given["features"],
         batch_size=given["batch_size"],
         overwrite=given["overwrite"],
         quiet=given["quiet"],
@@ -228,6 +239,7 @@ def evaluate_verb() -> Callable[..., None]:
         parameter("importance", importance, IMPORTANCE_SAMPLES),
         parameter("kernels", kernels, KERNELS),
         parameter("test_count", count, None),
+        parameter("features", Features, "auto"),
         parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
         *data_parameters(),
         parameter("seed", Seed, 0),
@@ -243,6 +255,9 @@ def compare_verb() -> Callable[..., None]:
     ]
     minutes = Annotated[float | None, typer.Option("--minutes", help="Training time of each model; 1 unless --steps.")]
     steps = Annotated[int | None, typer.Option("--steps", help="Training rounds of each model.")]
+    seeds = Annotated[
+        int, typer.Option("--seeds", help="Trainings of each model: figures are means, errors contain the spread.")
+    ]
     out = Annotated[Path, typer.Option("--out", help="Where the runs and the report go.")]
     batch = Annotated[int, typer.Option("--batch-size", help="Examples in a minibatch.")]
     overwrite = Annotated[bool, typer.Option("--overwrite", help="Drop what is there of another comparison.")]
@@ -252,7 +267,9 @@ def compare_verb() -> Callable[..., None]:
         parameter("out", out, Path("runs/compare")),
         parameter("minutes", minutes, None),
         parameter("steps", steps, None),
+        parameter("seeds", seeds, 1),
         parameter("batch_size", batch, 64),
+        parameter("features", Features, "auto"),
         parameter("overwrite", overwrite, False),
         *data_parameters(),
         parameter("seed", Seed, 0),
