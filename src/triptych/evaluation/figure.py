@@ -66,14 +66,14 @@ class Figure:
         return {**asdict(self), "text": self.text}
 
 
-def proportion(count: int, n: int, protocol: str = "") -> Figure:
+def proportion(count: float, n: int, protocol: str = "") -> Figure:
     """Return a share k / n in %, with its binomial standard error.
 
     `√(q (1 - q) / n)`, with `q = (k + 1) / (n + 2)` rather than k / n, so that 0 of n has an error too
     (Laplace's rule).
 
     Args:
-        count: k.
+        count: k; not whole where it is an expectation.
         n: of how many.
         protocol: name to give the figure.
 

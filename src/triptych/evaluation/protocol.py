@@ -18,6 +18,7 @@ from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.novelty import Nearest, nearest, share, threshold
 from triptych.event import Event
+from triptych.models.base import Model
 from triptych.noise import mix
 
 _FEWEST, _MOST_SAMPLES, _MOST_SCORED = 100, 1000, 2000
@@ -45,9 +46,12 @@ class Protocol:
         kernels: samples that a Parzen estimate is made of.
         annealing: intermediate distributions and chains of annealed importance sampling.
         count: how many test examples are scored; None for at most 2000, fewer if large.
+        against: other examples, that models are to tell from the data's.
+        background: a model that likelihoods are divided by, to tell them.
 
     Raises:
-        DataError: for splits of different events, fewer than 2 examples to compare, or fewer than were asked for.
+        DataError: for examples or models of different events, fewer than 2 examples to compare, or fewer than were
+            asked for.
         ConfigurationError: for numbers below 1.
     """
 
@@ -61,11 +65,16 @@ class Protocol:
     kernels: int = KERNELS
     annealing: tuple[int, int] = ANNEALING
     count: int | None = None
+    against: Examples | None = None
+    background: Model | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no comparison can be made of."""
         if self.train.event != self.test.event:
             raise DataError(f"training examples are a {self.train.event}, test examples a {self.test.event}")
+        for name, other in {"other examples are": self.against, "the background is": self.background}.items():
+            if other is not None and not other.event.same_space(self.event):
+                raise DataError(f"{name} of a {other.event}, the data of a {self.event}")
         there = min(len(self.train), len(self.test))
         if not 2 <= self.samples <= there:
             raise DataError(

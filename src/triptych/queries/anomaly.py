@@ -13,12 +13,16 @@ from triptych.errors import ConfigurationError, DataError, did_you_mean
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Label, Reconstructor, Seed
 from triptych.queries.codes import shades
+from triptych.queries.complexity import compressed_length
 from triptych.queries.reconstruction import squared_errors
 
 MEASURES = {
     "bound": ("log_prob_bounds", "nats"),
     "density": ("log_prob", "nats"),
     "reconstruction": ("reconstruct", "mean squared error"),
+    "typicality": ("log_prob_bounds", "nats"),
+    "complexity": ("log_prob_bounds", "nats"),
+    "ratio": ("log_prob_bounds", "nats"),
 }
 """By what examples can be scored: the query that it takes, and the score's unit. Higher is more anomalous."""
 
@@ -49,7 +53,15 @@ def measure_of(model: Model, by: str = "auto") -> str:
 
 
 def anomaly_scores(
-    model: Model, x: Examples, *, by: str = "auto", label: Label = None, samples: int = 1, seed: Seed = 0
+    model: Model,
+    x: Examples,
+    *,
+    by: str = "auto",
+    label: Label = None,
+    samples: int = 1,
+    seed: Seed = 0,
+    ordinary: Examples | None = None,
+    background: Model | None = None,
 ) -> Tensor:
     """Return how anomalous each example is to a model: higher is more.
 
@@ -59,6 +71,13 @@ def anomaly_scores(
     *Novelty Detection and Neural Network Validation*, §2; Japkowicz et al. 1995, *A Novelty Detection Approach to
     Classification*, §3, for the error of an autoencoder.
 
+    Simple examples can be more probable than all that the model has learnt (Nalisnick et al. 2019, *Do Deep Generative
+    Models Know What They Don't Know?*, §3). Three scores make up for it: by "typicality" `|-log p(x) - H|`, H the mean
+    of `-log p` over ordinary examples (Nalisnick et al. 2019, *Detecting Out-of-Distribution Inputs … Using
+    Typicality*, §3); by "complexity" `-log p(x) - L(x)`, see `compressed_length` (Serrà et al. 2020, *Input
+    Complexity and Out-of-distribution Detection …*, eq. 1); by "ratio" `log p_background(x) - log p(x)` (Ren et al.
+    2019, *Likelihood Ratios for Out-of-Distribution Detection*, eq. 3). All are of the bound where p is not exact.
+
     Args:
         model: bounds log p(x), or reconstructs.
         x: N examples of its event.
@@ -66,14 +85,16 @@ def anomaly_scores(
         label: of a conditional model, unless the examples carry their own.
         samples: K of an importance-weighted bound: more make it tighter and less random.
         seed: of the bound's draws.
+        ordinary: examples that the typical log p is of; "typicality" needs them.
+        background: a model of the same event that "ratio" needs, such as one of data with noise; see `mutated`.
 
     Returns:
         `(N,)`; infinite for an example that the model holds impossible.
 
     Raises:
-        ConfigurationError: for another `by`.
+        ConfigurationError: for another `by`, or one whose examples or background are missing.
         UnsupportedQuery: for a model that does not answer what is asked.
-        DataError: for examples of another event, or a model whose answers are not numbers.
+        DataError: for examples of another event, "complexity" of vectors, or answers that are not numbers.
 
     Example:
         >>> import triptych as tp
@@ -85,15 +106,55 @@ def anomaly_scores(
     if measure == "reconstruction":
         own = x.labels if label is None and model.conditional else label
         rebuilt = model.decode(model.encode(x, label=label), label=own, levels=shades(model.event))
-        scores = squared_errors(x, rebuilt)
-    elif measure == "density":
-        scores = -model.log_prob(x, label=label)
-    else:
-        scores = -model.log_prob_bounds(x, label=label, samples=samples, seed=seed).lower
+        return numbers(squared_errors(x, rebuilt))
+    if measure == "density":
+        return numbers(-model.log_prob(x, label=label))
+
+    def surprise(asked: Model, of: Examples, told: Label) -> Tensor:
+        return numbers(-asked.log_prob_bounds(of, label=told, samples=samples, seed=seed).lower)
+
+    if measure == "complexity":
+        return surprise(model, x, label) - compressed_length(x)
+    if measure == "typicality":
+        if ordinary is None:
+            raise ConfigurationError("typicality is judged by ordinary examples: expected ordinary=, such as train")
+        return typicality(surprise(model, x, label), surprise(model, ordinary, _one_for_all(label)))
+    if measure == "ratio":
+        if background is None:
+            raise ConfigurationError("a ratio is of two models: expected a background of the same event")
+        return surprise(model, x, label) - surprise(background, x, label if background.conditional else None)
+    return surprise(model, x, label)
+
+
+def _one_for_all(label: Label) -> Label:
+    """Return a label that was given for all examples; None where each has its own."""
+    return label if isinstance(label, int) else None
+
+
+def numbers(scores: Tensor) -> Tensor:
+    """Return scores as they are.
+
+    Raises:
+        DataError: if some are not numbers.
+    """
     bad = int(scores.isnan().sum())
     if bad:
         raise DataError(f"the model gave no number for {bad} of {len(scores)} examples: its training has diverged")
     return scores
+
+
+def typicality(surprise: Tensor, ordinary: Tensor) -> Tensor:
+    """Return how far each `-log p(x)` lies from the mean of ordinary examples', `(N,)` nats.
+
+    Args:
+        surprise: `(N,)` of examples.
+        ordinary: `(M,)` of ordinary ones; those that the model holds impossible are left out of the mean.
+
+    Example:
+        >>> typicality(torch.tensor([1.0, 6.0]), torch.tensor([4.0, 6.0])).tolist()
+        [4.0, 1.0]
+    """
+    return (surprise - ordinary[ordinary.isfinite()].mean()).abs()
 
 
 def threshold(scores: Tensor, false_alarm: float) -> float:

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+from triptych.evaluation import speed as times
 from triptych.evaluation.figure import Figure
+from triptych.evaluation.memory import sampling_memory
 from triptych.evaluation.metrics.registry import COST, metric
-from triptych.evaluation.speed import sampling_speed
 from triptych.evaluation.subject import Subject, Unanswered
-from triptych.models.questions import Sampler
+from triptych.models.questions import Bounded, Encoder, Sampler
 from triptych.noise import mix
 
 
 @metric("Sampling speed", "samples/s", COST, better=1)
 def speed(subject: Subject) -> Figure:
     """Return how many samples a second the model draws, warm."""
+    return times.sampling_speed(_sampler(subject), seed=mix(subject.protocol.seed, 6))
+
+
+@metric("Latency of one sample", "one sample, ms", COST, better=-1)
+def latency(subject: Subject) -> Figure:
+    """Return how long one sample takes, warm."""
+    return times.latency(_sampler(subject), seed=mix(subject.protocol.seed, 96))
+
+
+@metric("Scoring speed", "scored/s", COST, better=1)
+def scoring_speed(subject: Subject) -> Figure:
+    """Return of how many examples a second log p(x) is told, or bounded by one code each, warm."""
+    model = subject.model
+    if not isinstance(model, Bounded):
+        raise Unanswered(f"{type(model).__name__} gives no bound on log p(x)")
+    return times.scoring_speed(model, subject.protocol.scored, seed=mix(subject.protocol.seed, 97))
+
+
+@metric("Encoding speed", "encoded/s", COST, better=1)
+def encoding_speed(subject: Subject) -> Figure:
+    """Return how many examples a second the model encodes, warm."""
+    model = subject.model
+    if not isinstance(model, Encoder):
+        raise Unanswered(f"{type(model).__name__} does not encode")
+    return times.encoding_speed(model, subject.protocol.scored)
+
+
+@metric("Memory of sampling", "memory, MiB", COST, better=-1)
+def memory(subject: Subject) -> Figure:
+    """Return the most memory that drawing a batch of samples takes, weights included."""
+    return sampling_memory(_sampler(subject), seed=mix(subject.protocol.seed, 98))
+
+
+def _sampler(subject: Subject) -> Sampler:
     if not isinstance(subject.model, Sampler):
         raise Unanswered(f"{type(subject.model).__name__} does not sample")
-    return sampling_speed(subject.model, seed=mix(subject.protocol.seed, 6))
+    return subject.model
 
 
 @metric("Parameters", "parameters", COST)
