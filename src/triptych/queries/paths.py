@@ -98,11 +98,34 @@ def code_path(start: Tensor, end: Tensor, steps: int = 8, path: str = "linear") 
     """
     if steps < 2:
         raise ConfigurationError(f"{steps} steps were asked for: expected at least the 2 ends")
+    return codes_at(start, end, torch.linspace(0, 1, steps), path)
+
+
+def codes_at(start: Tensor, end: Tensor, t: Tensor, path: str = "linear") -> Tensor:
+    """Return the codes at some points of the way from one to another; see `code_path`.
+
+    Args:
+        start: codes a, `(N, Z)`.
+        end: codes b, `(N, Z)`.
+        t: the same points of all ways, `(steps,)`, or of each its own, `(N, steps)`; 0 is a, 1 is b.
+        path: "linear" or "spherical".
+
+    Returns:
+        `(N, steps, Z)`.
+
+    Raises:
+        ConfigurationError: for another path.
+
+    Example:
+        >>> codes_at(torch.tensor([[0.0], [5.0]]), torch.tensor([[4.0], [6.0]]), torch.tensor([[0.25], [0.5]]))[:, 0, 0]
+        tensor([1.0000, 5.5000])
+    """
     if path not in PATHS:
         raise ConfigurationError(f"no path {path!r}: there is linear and spherical; {did_you_mean(path, PATHS)}")
-    t = torch.linspace(0, 1, steps)
     of_start, of_end = ((1 - t), t) if path == "linear" else _spherical(start, end, t)
-    return of_start.unsqueeze(-1) * start.unsqueeze(1) + of_end.unsqueeze(-1) * end.unsqueeze(1)
+    return of_start.to(start.dtype).unsqueeze(-1) * start.unsqueeze(1) + of_end.to(end.dtype).unsqueeze(
+        -1
+    ) * end.unsqueeze(1)
 
 
 def _spherical(a: Tensor, b: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
