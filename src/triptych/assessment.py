@@ -101,6 +101,8 @@ class Assessment:
         kernels: samples that a Parzen estimate is made of.
         scored: how many test examples their likelihood is measured of; None for what `Protocol.prepare` chooses.
         extractor: features that samples and data are compared on, see `resolve_extractor`.
+        against: other examples, that models are to tell from the data's.
+        background: a model that likelihoods are divided by, to tell them.
         progress: show how far long measurements are.
     """
 
@@ -115,6 +117,8 @@ class Assessment:
         kernels: int = KERNELS,
         scored: int | None = None,
         extractor: str = "auto",
+        against: Examples | None = None,
+        background: Model | None = None,
         progress: bool = False,
     ) -> None:
         self.trained = trained
@@ -134,7 +138,7 @@ class Assessment:
             kernels=kernels,
             scored=scored,
             extractor=extractor,
-        )
+        ).changed(against=against, background=background and background.to(device))
         self.subjects = {
             shown: Subject(model, self.protocol, one.seconds, one.rounds, progress, one.course)
             for shown, one, model in zip(short_names([one.name for one in trained]), trained, models, strict=True)

@@ -156,6 +156,33 @@ def read_data(spec: str, run: Path, model: Model, quiet: bool) -> tuple[Examples
     return train, test
 
 
+def read_fitted(spec: str, run: Path, event: Event, quiet: bool) -> Examples:
+    """Return test examples of any other data, brought to an event: images to its size, colours and nearest levels.
+
+    Raises:
+        DataError: for vectors in place of images, or the reverse, or of another length; or images that are not square.
+    """
+    from triptych.data import load
+    from triptych.data.examples import Examples
+    from triptych.training.rundir import read_config
+
+    size = {"image_size": event.shape[1], "colours": event.shape[0]} if event.is_image else {}
+    if event.is_image and (event.shape[1] != event.shape[2] or event.shape[0] not in (1, 3)):
+        raise DataError(f"{spec} cannot be brought to a {event}: only to square images of 1 or 3 colours")
+    try:
+        _, test = load(spec, progress=not quiet, **size)
+    except ConfigurationError:  # that size and colours are of images
+        raise DataError(f"{spec} holds vectors, the model takes a {event}: give images") from None
+    if not event.is_image or not test.event.is_image:
+        if not test.event.same_space(event):
+            raise DataError(f"{spec} holds a {test.event}, the model takes a {event}: give data of that kind")
+        return test
+    stored = read_config(run / "config.yaml").get("data", {}) if (run / "config.yaml").exists() else {}
+    if stored.get("binarize") is not None:
+        _, test = load(spec, progress=not quiet, binarize=stored["binarize"], **size)
+    return Examples(event.restored(test.event.scaled(test.data)), event, test.labels, test.classes, source=test.source)
+
+
 def labels_of(model: Model, given: Examples, label: int | None, n: int) -> Any:
     """Return the label of each completion, or None for an unconditional model."""
     if label is not None or not model.conditional:

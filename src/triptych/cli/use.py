@@ -94,9 +94,15 @@ def _evaluate(given: dict[str, Any]) -> None:
 
     by_default = given["metrics"] is None
     names = [SUMMARY, "bounds", "agreement"] if by_default else [name.strip() for name in given["metrics"].split(",")]
+    if given["against"] is not None and by_default:
+        names.append("outliers")
+    for option in ("against", "background"):
+        if given[option] is not None and "outliers" not in names:
+            raise ConfigurationError(f"--{option} is for outliers: add them to --metrics, or leave --{option}")
     asked = {name: read_asked(name) for name in names if name != SUMMARY}
     assessed = _assessed(given)
-    found: dict[str, Any] = _summary(assessed, tables := []) if SUMMARY in names else {}
+    tables: list[Any] = []
+    found: dict[str, Any] = _summary(assessed, tables) if SUMMARY in names else {}
     if metrics := [one for one in asked.values() if one.metric]:
         figures = assessed.figures(metrics)
         found["figures"] = {text: {who: of.to_dict() for who, of in row.items()} for text, row in figures.items()}
@@ -124,13 +130,16 @@ def _evaluate(given: dict[str, Any]) -> None:
 def _assessed(given: dict[str, Any]) -> Any:
     """Load the models and the data."""
     from triptych.assessment import Assessment, load_run
+    from triptych.cli.inputs import read_fitted
     from triptych.comparison import check_names
+    from triptych.training import load
     from triptych.training.checkpoint import read_description
 
     for run in given["runs"]:
         read_description(run)
     train, test = _data_of(given)
     check_names([str(run) for run in given["runs"]], train, only_runs=True)
+    against, background = given["against"], given["background"]
     return Assessment(
         [load_run(run) for run in given["runs"]],
         train,
@@ -140,6 +149,8 @@ def _assessed(given: dict[str, Any]) -> Any:
         kernels=given["kernels"],
         scored=given["test_count"],
         extractor=given["features"],
+        against=None if against is None else read_fitted(against, given["runs"][0], train.event, given["quiet"]),
+        background=None if background is None else load(background),
         progress=not given["quiet"],
     )
 
@@ -232,6 +243,16 @@ def evaluate_verb() -> Callable[..., None]:
     count = Annotated[
         int | None, typer.Option("--test-count", help="Test examples to bound log p(x) of; else at most 2000.")
     ]
+    against = Annotated[
+        str | None,
+        typer.Option(
+            "--against", help="Of outliers: other data; images are brought to the size and levels of the run's."
+        ),
+    ]
+    background = Annotated[
+        Path | None,
+        typer.Option("--background", help="Of outliers: the run of a model that likelihoods are divided by."),
+    ]
     parameters = [
         parameter("runs", runs),
         parameter("data", maybe_data, None),
@@ -239,6 +260,8 @@ def evaluate_verb() -> Callable[..., None]:
         parameter("importance", importance, IMPORTANCE_SAMPLES),
         parameter("kernels", kernels, KERNELS),
         parameter("test_count", count, None),
+        parameter("against", against, None),
+        parameter("background", background, None),
         parameter("features", Features, "auto"),
         parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
         *data_parameters(),

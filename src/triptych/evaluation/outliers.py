@@ -46,9 +46,9 @@ def outliers(subject: Subject) -> Table:
     other = subset(protocol.against, len(own), mix(protocol.seed, 97))
     scores, missing = _scores(subject, own, other)
     if not scores:
-        raise Unanswered("; ".join(missing.values()))
+        raise Unanswered("; ".join(map(str, missing.values())))
     rows = {name: _row(name, *both) for name, both in scores.items()}
-    reasons = (f"No {name}: {reason}." for name, reason in missing.items())
+    reasons = (f"No {name}: {why}." for name, why in missing.items() if not isinstance(why, UnsupportedQuery))
     against = protocol.against.source.get("spec", "other data")
     title = f"{len(other):,} examples of {against} against {len(own):,} test examples"
     return Table(title, ("AUROC", "mean, test data", "mean, other data"), rows, " ".join([_NOTE, *reasons]))
@@ -64,15 +64,15 @@ Scores = dict[str, tuple[Tensor, Tensor]]
 """By name, of test examples and of the others: higher is more of an outlier."""
 
 
-def _scores(subject: Subject, own: Examples, other: Examples) -> tuple[Scores, dict[str, str]]:
+def _scores(subject: Subject, own: Examples, other: Examples) -> tuple[Scores, dict[str, Exception]]:
     """Return the scores that there are, and why others are not."""
     found: Scores = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, Exception] = {}
     for way in (_of_likelihood, _of_reconstruction):
         try:
             found |= way(subject, own, other)
         except (UnsupportedQuery, Unanswered, DataError) as reason:
-            missing[way.__name__.removeprefix("_of_")] = str(reason)
+            missing[way.__name__.removeprefix("_of_")] = reason
     return found, missing
 
 

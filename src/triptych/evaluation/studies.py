@@ -51,6 +51,8 @@ STUDIES: dict[str, str] = {
     "identity": "correspondence",
     "parzen": "parzen",
     "parzen-sklearn": "parzen",
+    "reject": "reject",
+    "outliers": "outliers",
 }
 """Every study by the name that `evaluate --metrics` takes, and the module below `triptych.evaluation` that has it."""
 
