@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from triptych.errors import DataError
-from triptych.evaluation.distances import Moments, frechet_between, frechet_distance, frechet_error, moments
+from triptych.evaluation.distances import Moments, frechet_between, frechet_distance, moments
+from triptych.evaluation.influence import frechet_error, frechet_influences
 
 
 def normal(n: int, dims: int, seed: int) -> Tensor:
@@ -122,13 +123,13 @@ def test_the_error_is_the_deviation_of_repeated_draws(first: int, second: int, f
     assert truth / 1.25 < error < truth * 1.45
 
 
-def test_both_formulas_of_the_error_agree() -> None:
-    from triptych.evaluation.distances import _by_examples, _by_features
-
+def test_both_formulas_of_the_influence_agree() -> None:
+    # More examples than features, and the same set without covariances: features that do not vary change nothing.
     x, y = (normal(n, 6, seed) * torch.linspace(0.5, 2, 6).double() for n, seed in ((40, 1), (30, 2)))
-    x, y = x - x.mean(0), y - y.mean(0)
-    for one, other in zip(_by_examples(x, y), _by_features(x, y), strict=True):
-        assert torch.allclose(one, other, rtol=1e-8)
+    none = torch.zeros(40, 34).double()
+    wide = frechet_influences(torch.cat([x, none], 1), torch.cat([y, none[:30]], 1))
+    for one, other in zip(frechet_influences(x, y), wide, strict=True):
+        assert torch.allclose(one - one.mean(), other - other.mean(), rtol=1e-8)
 
 
 def test_the_error_of_degenerate_sets_is_finite() -> None:

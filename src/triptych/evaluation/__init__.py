@@ -1,11 +1,14 @@
 """Measures that can be trusted: formulas of tensors, protocols that are names, figures with errors."""
 
-from triptych.evaluation.distances import Moments, frechet_between, frechet_distance, frechet_error, moments
+from triptych.evaluation.distances import Estimate, Moments, frechet_between, frechet_distance, moments
 from triptych.evaluation.features import Extractor, pixels, resolve_extractor
 from triptych.evaluation.figure import Figure
+from triptych.evaluation.influence import frechet_error
+from triptych.evaluation.kernel import kernel_distance
 from triptych.evaluation.likelihood import Likelihood, log_likelihood, mean_and_error
 from triptych.evaluation.measure import Measures, measure, reference
 from triptych.evaluation.metrics import METRICS, Metric, metric
+from triptych.evaluation.neighbourhoods import coverage, density, precision, recall
 from triptych.evaluation.novelty import Nearest, nearest, share, threshold
 from triptych.evaluation.protocol import Protocol
 from triptych.evaluation.speed import sampling_speed
@@ -13,6 +16,7 @@ from triptych.evaluation.subject import Subject, Unanswered
 
 __all__ = [
     "METRICS",
+    "Estimate",
     "Extractor",
     "Figure",
     "Likelihood",
@@ -23,9 +27,12 @@ __all__ = [
     "Protocol",
     "Subject",
     "Unanswered",
+    "coverage",
+    "density",
     "frechet_between",
     "frechet_distance",
     "frechet_error",
+    "kernel_distance",
     "log_likelihood",
     "mean_and_error",
     "measure",
@@ -33,6 +40,8 @@ __all__ = [
     "moments",
     "nearest",
     "pixels",
+    "precision",
+    "recall",
     "reference",
     "resolve_extractor",
     "sampling_speed",

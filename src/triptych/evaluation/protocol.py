@@ -12,9 +12,9 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation.distances import frechet_distance, frechet_error
 from triptych.evaluation.features import Extractor, Function, pixels, resolve_extractor
 from triptych.evaluation.figure import Figure
+from triptych.evaluation.influence import Summary, summary
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.novelty import Nearest, nearest, share, threshold
 from triptych.event import Event
@@ -154,6 +154,11 @@ class Protocol:
         return self.extractor(self.real)
 
     @cached_property
+    def real_summary(self) -> Summary:
+        """What one pass over their features leaves, where these are too many to be kept."""
+        return summary(self.extractor.stream(self.real), len(self.real))
+
+    @cached_property
     def train_features(self) -> Tensor:
         """The features of all training examples, `(N, F)`."""
         return self.extractor(self.train)
@@ -189,16 +194,6 @@ class Protocol:
         """The near-copy share of unseen real data, in %: the yardstick."""
         unseen = self.held_out.relative
         return share(unseen, self.near_copy_distance, f"copies@test-{len(unseen)}")
-
-    def frechet(self, features: Tensor) -> Figure:
-        """Return the Fréchet distance of n examples to n test examples, with its standard error.
-
-        Args:
-            features: `(n, F)`, of the protocol's extractor.
-        """
-        error = frechet_error(features, self.real_features)
-        value = frechet_distance(features, self.real_features)
-        return Figure(value, error, "", f"fid-{counted(len(features))}@{self.extractor.name}")
 
     def nearest(self, samples: Examples) -> Nearest:
         """Return the nearest training example of each sample."""

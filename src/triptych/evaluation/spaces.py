@@ -90,5 +90,5 @@ def classes_of(examples: Examples) -> Array:
     """
     labels = examples.labels
     if labels is None or labels.dim() > 1 or len(torch.unique(labels)) < 2:
-        raise Unanswered("the data has no labels of two classes or more, which this study compares with")
+        raise Unanswered("the data has no labels of two classes or more, which this is measured by")
     return labels.numpy()

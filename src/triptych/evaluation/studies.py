@@ -42,6 +42,7 @@ Study = Callable[[Subject], Table]
 
 STUDIES: dict[str, str] = {
     "bounds": "bounds",
+    "fid-bias": "extrapolation",
     "clusters": "representation",
     "probe": "representation",
     "disentanglement": "disentanglement",
