@@ -12,6 +12,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
+from triptych.evaluation.alterations import centres, nearest_altered
 from triptych.evaluation.features import Extractor, Function, pixels, resolve_extractor
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.influence import Summary, summary
@@ -179,6 +180,21 @@ class Protocol:
         """The nearest training example of each of `unseen`."""
         return nearest(self.unseen.data, self.train.data, self.event)
 
+    @cached_property
+    def held_out_by_features(self) -> Nearest:
+        """The same by the protocol's features."""
+        return self.nearest_by_features(self.extractor(self.unseen))
+
+    @cached_property
+    def train_outlines(self) -> Tensor:
+        """What changes of brightness and contrast leave of the training images; see `alterations.centres`."""
+        return centres(self.train.data, self.event)
+
+    @cached_property
+    def held_out_altered(self) -> Nearest:
+        """The nearest training image of each of `unseen`, whatever its brightness, shifted as it fits best."""
+        return nearest_altered(self.unseen.data, self.train_outlines, self.event)
+
     @property
     def event(self) -> Event:
         """What one example is."""
@@ -199,9 +215,9 @@ class Protocol:
         """Return the nearest training example of each sample."""
         return nearest(samples.data, self.train.data, self.event)
 
-    def copies(self, found: Nearest) -> Figure:
-        """Return the share of samples that are near-copies, in %."""
-        return share(found.relative, self.near_copy_distance, f"copies-{len(found.relative)}")
+    def nearest_by_features(self, features: Tensor) -> Nearest:
+        """Return the training example whose features are nearest, for each row of `(n, F)`."""
+        return nearest(features, self.train_features, Event((features.shape[1],)))
 
     def describe(self) -> dict[str, Any]:
         """Return the conditions, as JSON can hold them."""

@@ -110,6 +110,11 @@ class Subject:
         return self.protocol.nearest(self.samples)
 
     @cached_property
+    def nearest_by_features(self) -> Nearest:
+        """The same by the protocol's features."""
+        return self.protocol.nearest_by_features(self.features)
+
+    @cached_property
     def nested(self) -> NestedBounds:
         """Importance-weighted bounds on log p(x) of the scored examples; raises `Unanswered` if none are weighted."""
         model, protocol = self.model, self.protocol

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+from triptych.evaluation.alterations import SMALLEST, nearest_altered
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.metrics.registry import NOVELTY, metric
-from triptych.evaluation.subject import Subject
+from triptych.evaluation.novelty import Nearest, copies
+from triptych.evaluation.protocol import counted
+from triptych.evaluation.subject import Subject, Unanswered
+
+_TELLING = 0.5
+"""Where so many unseen examples lie on a training example, to lie on one tells nothing."""
 
 
 @metric("Near-copies of training data", "near-copies, %", NOVELTY, sized="samples")
 def near_copies(subject: Subject) -> Figure:
     """Return the share of samples that are nearer to a training example than unseen data are, in %."""
-    return subject.protocol.copies(subject.nearest)
+    found = subject.nearest
+    return _copies(found, subject.protocol.held_out, f"near-copies-{counted(len(found.relative))}", "pixels")
+
+
+@metric("Near-copies by features", "feature-copies, %", NOVELTY, sized="samples", featured=True)
+def feature_copies(subject: Subject) -> Figure:
+    """Return the share of samples whose features are nearer to a training example's than unseen data's are, in %."""
+    found, protocol = subject.nearest_by_features, subject.protocol
+    name = f"feature-copies-{counted(len(found.relative))}@{protocol.extractor.name}"
+    return _copies(found, protocol.held_out_by_features, name, protocol.extractor.name)
+
+
+@metric("Shifted or brightened copies", "altered copies, %", NOVELTY, sized="samples")
+def altered_copies(subject: Subject) -> Figure:
+    """Return the share of near-copies up to a shift by a pixel and any brightness and contrast, in %."""
+    protocol = subject.protocol
+    if not protocol.event.is_image or min(protocol.event.shape[1:]) < SMALLEST:
+        raise Unanswered(
+            f"shifts and brightness are of images from {SMALLEST}×{SMALLEST} on, not of a {protocol.event}"
+        )
+    found = nearest_altered(subject.samples.data, protocol.train_outlines, protocol.event)
+    name = f"altered-copies-{counted(len(found.relative))}"
+    return _copies(found, protocol.held_out_altered, name, "pixels up to shift and brightness")
+
+
+def _copies(found: Nearest, held_out: Nearest, name: str, space: str) -> Figure:
+    on_top = float((held_out.relative == 0).double().mean())
+    if on_top >= _TELLING:
+        raise Unanswered(
+            f"{100 * on_top:.0f} % of unseen test examples lie on a training example by {space}: copies cannot be told"
+        )
+    return copies(found.relative, held_out.relative, name)
