@@ -93,9 +93,9 @@ def inception_score(subject: Subject) -> Figure:
 def _compared(subject: Subject, formula: Callable[..., Estimate], stream: int | None = None) -> Estimate:
     """Apply a formula to real features, samples' features, and a seed where it takes one."""
     features = subject.protocol.real_features, subject.features
-    seeds = () if stream is None else (mix(subject.protocol.seed, stream),)
+    seeds = {} if stream is None else {"seed": mix(subject.protocol.seed, stream)}
     try:
-        return formula(*features, *seeds)
+        return formula(*features, **seeds)
     except DataError as reason:  # too few samples, or too far out
         raise Unanswered(str(reason)) from None
 
