@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -13,10 +14,11 @@ from triptych.data.examples import Examples
 from triptych.errors import DataError
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import mean_and_error
-from triptych.evaluation.protocol import counted, subset
+from triptych.evaluation.protocol import Protocol, counted, subset
 from triptych.evaluation.studies import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.event import Event
+from triptych.models.base import Model
 from triptych.models.questions import Sampler
 from triptych.noise import mix
 from triptych.queries.progress import watched
@@ -152,7 +154,6 @@ def parzen_estimate(samples: Tensor, valid: Tensor, test: Tensor, *, progress: b
 class Points(NamedTuple):
     """What a Parzen estimate is made of, each `(…, D)`."""
 
-    samples: Tensor
     real: Tensor
     """Training examples, in the place of as many samples."""
     valid: Tensor
@@ -160,28 +161,36 @@ class Points(NamedTuple):
     test: Tensor
 
 
-def points(subject: Subject) -> Points:
-    """Draw the samples of a subject, and choose the real examples.
+def points(protocol: Protocol) -> Points:
+    """Choose the real examples.
+
+    Raises:
+        DataError: for fewer than 4 training examples.
+    """
+    held = min(VALIDATED, len(protocol.train) // 4)
+    if not held:
+        raise DataError(f"{len(protocol.train)} training examples: a bandwidth is chosen on a quarter, of 4 or more")
+    drawn = subset(protocol.train, held + protocol.kernels, mix(protocol.seed, 31))
+    order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(mix(protocol.seed, 32)))
+    valid, real = points_of(drawn[order[:held]]), points_of(drawn[order[held:]])
+    return Points(real, valid, points_of(protocol.scored))
+
+
+def sampled(subject: Subject) -> Tensor:
+    """Draw the samples of a model, `(n, D)`.
 
     Raises:
         Unanswered: for a model that does not sample, or samples that are not finite.
-        DataError: for fewer than 4 training examples.
     """
     model, protocol, seed = subject.model, subject.protocol, subject.protocol.seed
     if not isinstance(model, Sampler):
         raise Unanswered(f"{type(model).__name__} does not sample")
-    held = min(VALIDATED, len(protocol.train) // 4)
-    if not held:
-        raise DataError(f"{len(protocol.train)} training examples: a bandwidth is chosen on a quarter, of 4 or more")
-    drawn = subset(protocol.train, held + protocol.kernels, mix(seed, 31))
-    order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(mix(seed, 32)))
     labels = _as_in_training(protocol.train, protocol.kernels, mix(seed, 33)) if model.conditional else None
     samples = points_of(model.sample(protocol.kernels, label=labels, seed=mix(seed, 34)))
     bad = int((~torch.isfinite(samples)).any(1).sum())
     if bad:
         raise Unanswered(f"{bad} of {len(samples)} samples are not finite numbers: the training diverged")
-    valid, real = points_of(drawn[order[:held]]), points_of(drawn[order[held:]])
-    return Points(samples, real, valid, points_of(protocol.scored))
+    return samples
 
 
 def parzen(subject: Subject) -> Table:
@@ -197,16 +206,47 @@ def parzen(subject: Subject) -> Table:
         Unanswered: for a model that does not sample, or samples that are not finite.
         DataError: for fewer than 4 training examples.
     """
-    found, units = points(subject), units_of(subject.protocol.event)
+    found, units = points(subject.protocol), units_of(subject.protocol.event)
     device = subject.model.device
     rows = {}
-    for name, centres in {"samples": found.samples, "training data": found.real}.items():
+    for name, centres in {"samples": sampled(subject), "training data": found.real}.items():
         estimate = parzen_estimate(centres.to(device), found.valid, found.test, progress=subject.progress)
         rows[name] = _figures(estimate, len(centres), units, "kde")
-    note = _NOTE.format(
+    return Table(f"Parzen estimate of log p(x), {len(found.test):,} test examples", COLUMNS, rows, _note(found, units))
+
+
+def parzen_figure(subject: Subject) -> Figure:
+    """Return the estimate of a model, or of as many training examples in its place, as one figure; see `parzen`.
+
+    Args:
+        subject: a model that samples, training examples (None), or given examples, under a protocol whose `kernels`
+            is n. Of given examples all are taken.
+
+    Raises:
+        Unanswered: for a model that does not sample, or samples that are not finite.
+        DataError: for fewer than 4 training examples.
+
+    Example:
+        >>> import triptych as tp
+        >>> train, test = tp.data.load("ring", count=200)
+        >>> parzen_figure(Subject(None, Protocol.prepare(train, test, kernels=50))).protocol
+        'kde-50@test-50'
+    """
+    found, units = points(subject.protocol), units_of(subject.protocol.event)
+    if isinstance(subject.given, Model):
+        centres = sampled(subject).to(subject.model.device)
+    else:
+        centres = found.real if subject.given is None else points_of(subject.given)
+    estimate = parzen_estimate(centres, found.valid, found.test, progress=subject.progress)
+    nats, bandwidth, _ = _figures(estimate, len(centres), units, "kde")
+    note = f"bandwidth {bandwidth.text}, {bandwidth.note + ', ' if bandwidth.note else ''}{_note(found, units)}"
+    return replace(nats, note=note)
+
+
+def _note(found: Points, units: Units) -> str:
+    return _NOTE.format(
         count=len(BANDWIDTHS), low=BANDWIDTHS[0], high=BANDWIDTHS[-1], validated=len(found.valid), units=units.told
     )
-    return Table(f"Parzen estimate of log p(x), {len(found.test):,} test examples", COLUMNS, rows, note)
 
 
 def parzen_sklearn(subject: Subject) -> Table:
@@ -225,9 +265,9 @@ def parzen_sklearn(subject: Subject) -> Table:
     event = subject.protocol.event
     if not event.is_image:
         raise Unanswered(f"the data are a {event}: ask for parzen, which is exact")
-    found = points(subject)
+    found = points(subject.protocol)
     rows = {}
-    for name, centres in {"samples": found.samples, "training data": found.real}.items():
+    for name, centres in {"samples": sampled(subject), "training data": found.real}.items():
         tried = [float(_by_trees(found.valid[:_TRIED], centres, b).mean()) for b in _OF_TREES]
         best = max(range(len(_OF_TREES)), key=tried.__getitem__)
         density = _by_trees(found.test, centres, _OF_TREES[best], subject.progress)

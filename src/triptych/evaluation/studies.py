@@ -41,8 +41,10 @@ Study = Callable[[Subject], Table]
 """From a subject to a table; raises `Unanswered` or `UnsupportedQuery` with the reason where there is none."""
 
 STUDIES: dict[str, str] = {
+    "likelihood": "evidence",
     "bounds": "bounds",
     "fid-bias": "extrapolation",
+    "annealing": "annealed",
     "clusters": "representation",
     "probe": "representation",
     "disentanglement": "disentanglement",

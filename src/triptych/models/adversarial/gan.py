@@ -17,7 +17,8 @@ from triptych.models.adversarial.compatibility import check_each, check_held, ch
 from triptych.models.adversarial.held import Held, followed
 from triptych.models.adversarial.tricks import TRICKS, Setting, Trick, Turn, resolve_tricks
 from triptych.models.base import Player, Terms
-from triptych.models.questions import Judge, LatentSampler
+from triptych.models.latent_variable import CodeSpace, LatentVariable, normal_space, uniform_space
+from triptych.models.questions import Judge
 from triptych.networks import Sizes, conditioned
 from triptych.networks.critics import GENERATORS, TRUNKS, Layer, resolve_critic, resolve_generator
 from triptych.networks.norms import NORMS
@@ -32,7 +33,7 @@ LR = 2e-4
 PRIORS = ("normal", "uniform")
 
 
-class GAN(LatentSampler, Judge):
+class GAN(LatentVariable, Judge):
     """A generator x = G(z), z ~ p(z), trained against a critic that tells its examples from real ones.
 
     The game is put together from parts that go with each other: a loss, one function of what the critic says of both
@@ -266,6 +267,14 @@ class GAN(LatentSampler, Judge):
     def draw_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw z from the prior, `(n, latent)`."""
         return noise.normal((n, self.latent)) if self.prior == "normal" else 2 * noise.uniform((n, self.latent)) - 1
+
+    @property
+    def code_space(self) -> CodeSpace:
+        """Normal numbers."""
+        return normal_space(self.latent) if self.prior == "normal" else uniform_space(self.latent)
+
+    def likelihood(self, z: Tensor, label: Tensor | None) -> None:
+        """Return None: a code has one example."""
 
     def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return scaled examples: in [-1, 1] for images, unbounded for vectors."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from triptych.distributions import StandardNormal
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.adversarial.gan import GAN
@@ -16,6 +17,7 @@ from triptych.models.adversarial.layout import CATEGORICAL, Layout, NamedCode
 from triptych.models.adversarial.tricks import Trick, Turn
 from triptych.models.adversarial.variant import variant, width_of
 from triptych.models.base import Player, Terms
+from triptych.models.latent_variable import CodeSpace
 from triptych.models.questions import Encoder
 from triptych.networks.blocks import LeakyReLU, mlp
 from triptych.noise import Noise
@@ -134,6 +136,17 @@ class InfoGAN(GAN, Encoder):
         """Draw c and z, `(n, latent)`."""
         c = self.layout.draw(n, noise)
         return torch.cat([c, super().draw_codes(n, noise)[:, self.layout.size :]], 1)
+
+    @property
+    def code_space(self) -> CodeSpace:
+        """Normal numbers: one for each code, then those of the noise."""
+        noise, count = super().code_space.codes, len(self.layout.codes)
+        dims = count + self.latent - self.layout.size
+
+        def codes(u: Tensor) -> Tensor:
+            return torch.cat([self.layout.at(u[:, :count]), noise(u[:, count:])], 1)
+
+        return CodeSpace(StandardNormal(dims), codes)
 
     def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return E_Q[c | x], and 0 for the noise, `(B, latent)`."""

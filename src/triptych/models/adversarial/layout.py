@@ -111,6 +111,22 @@ class Layout:
                 drawn.append(2 * noise.uniform((n, 1)) - 1)
         return torch.cat(drawn, 1)
 
+    def at(self, u: Tensor) -> Tensor:
+        """Return the codes `(n, size)` that normal numbers `(n, number of codes)` stand for: quantiles of their laws.
+
+        >>> Layout("4", 1).at(torch.tensor([[-9.0, 0.0], [0.1, 9.0]])).tolist()
+        [[1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0, 1.0]]
+        """
+        found = []
+        for code, own in zip(self.codes, u.unbind(1), strict=True):
+            quantile = torch.special.ndtr(own)
+            if code.kind == CATEGORICAL:
+                value = (quantile.detach() * code.size).long().clamp(0, code.size - 1)
+                found.append(F.one_hot(value, code.size).to(u.dtype))
+            else:
+                found.append(2 * quantile.unsqueeze(1) - 1)
+        return torch.cat(found, 1)
+
     def cross_entropies(self, said: Tensor, codes: Tensor) -> dict[str, Tensor]:
         """Return `-log Q(c_i | x)` of each code in nats, each `(B,)`.
 

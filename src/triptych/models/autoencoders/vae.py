@@ -14,14 +14,15 @@ from triptych.event import Event
 from triptych.models.autoencoders.latent import latent_of
 from triptych.models.autoencoders.posteriors import Draw, Joint, Posterior, PosteriorSetting, resolve_posterior
 from triptych.models.base import Player, Terms
-from triptych.models.questions import ImportanceWeighted, LatentSampler, Reconstructor, Weights
+from triptych.models.latent_variable import CodeSpace, LatentVariable, plain_space
+from triptych.models.questions import ImportanceWeighted, Reconstructor, Weights
 from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 from triptych.objectives.variational import RateWeight, doubly_reparameterised, split_rate
 
 
-class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
+class VAE(LatentVariable, ImportanceWeighted, Reconstructor):
     """A latent-variable model trained on a lower bound of its likelihood.
 
     `log p(x) ≥ E_q(z|x) log p(x | z) - KL(q(z | x) ‖ p(z))`, for any prior p(z), any family of posteriors
@@ -174,6 +175,11 @@ class VAE(LatentSampler, ImportanceWeighted, Reconstructor):
             raise ConfigurationError("a prior that is made of posteriors has no labels: leave --classes, or the prior")
         features = encoded(self.encoder, scaled, None, self.posterior.features)
         return self._gaussian(features, "a prior that is made of posteriors")
+
+    @property
+    def code_space(self) -> CodeSpace:
+        """Codes as they are, under p(z)."""
+        return plain_space(self.prior)
 
     def likelihood(self, z: Tensor, label: Tensor | None) -> Law:
         """Return p(x | z)."""

@@ -1,0 +1,130 @@
+"""The study of log p(x): what a model says of it exactly, by bounds and by estimates, in one table."""
+
+from __future__ import annotations
+
+import torch
+
+from triptych.evaluation.annealed import SIMULATED, annealed_figure, annealer, bracketed
+from triptych.evaluation.figure import Figure
+from triptych.evaluation.hamiltonian import LEAPFROGS
+from triptych.evaluation.likelihood import likelihood_figures, likelihood_protocol, mean_and_error
+from triptych.evaluation.parzen import parzen_figure
+from triptych.evaluation.protocol import counted
+from triptych.evaluation.studies import Table
+from triptych.evaluation.subject import Subject, Unanswered
+from triptych.models.questions import Bounded, Density, ImportanceWeighted, LatentSampler
+
+COLUMNS = ("log p(x), nats", "at most, nats", "bits/dim")
+_CHEAP = 1 << 40
+"""Multiplications that an estimate may take, about a minute: longer ones are measured if they are asked for by name."""
+_NOTE = (
+    "= exact, ≥ lower bound, ≤ upper bound, ≈ estimate; ± standard error over examples. {measure}. Rows of different "
+    "protocols are not comparable; a density and a probability never are"
+)
+_PROBABILITIES = "Exact values, bounds and laws of images are probabilities of images of {levels} levels"
+_DENSITIES = "Exact values, bounds and laws of vectors are densities in the data's own units"
+
+Row = tuple[Figure, ...]
+
+
+def likelihood(subject: Subject) -> Table:
+    """Return all that a model says of log p(x) of test examples, its kind marked, and its protocol named.
+
+    A row is a way of measuring: exact, the evidence lower bound, the importance-weighted bound, a bound that the model
+    has besides, annealed importance sampling, and the Parzen estimate; the last two where they take about a minute at
+    most. The second column is the other side of the bracket, where there is one; of annealing it is that of simulated
+    examples, in rows of their own.
+
+    Args:
+        subject: a model, under a protocol.
+
+    Raises:
+        Unanswered: where a model says nothing of it.
+
+    Example:
+        >>> import triptych as tp
+        >>> from triptych.evaluation import Protocol
+        >>> train, test = tp.data.load("ring", count=80)
+        >>> model = tp.build("made", train.event, hidden=8)
+        >>> found = likelihood(Subject(model, Protocol.prepare(train, test)))
+        >>> list(found.rows), found.rows["exact (density)"][0].kind
+        (['exact (density)', 'Parzen (density)'], '=')
+    """
+    model = subject.model
+    what = "probability" if model.event.is_image else "density"
+    rows: dict[str, Row] = {}
+    if isinstance(model, Density):
+        found = subject.likelihood
+        rows[f"exact ({what})"] = (found.nats, found.nats, found.bits_per_dim)
+    elif isinstance(model, Bounded):
+        rows |= {f"{name} ({what})": row for name, row in _bounds(subject).items()}
+    for add in (_annealed, _parzen):
+        try:
+            rows |= add(subject)
+        except Unanswered:  # a way of measuring that is not the model's
+            continue
+    if not rows:
+        raise Unanswered(f"{type(model).__name__} says nothing of log p(x), and does not sample")
+    measure = _PROBABILITIES.format(levels=model.event.levels) if model.event.is_image else _DENSITIES
+    title = f"log p(x) of up to {len(subject.protocol.scored):,} test examples"
+    return Table(title, COLUMNS, rows, _NOTE.format(measure=measure))
+
+
+def _none(unit: str, note: str) -> Figure:
+    return Figure(None, unit=unit, note=note)
+
+
+def _row(nats: Figure, above: Figure | None = None, bits: Figure | None = None) -> Row:
+    return (
+        nats,
+        above or _none("nats", "no upper bound is known"),
+        bits or _none("bits/dim", "of exact values and bounds on probabilities"),
+    )
+
+
+def _bounds(subject: Subject) -> dict[str, Row]:
+    """Return the rows of lower bounds, and the other side of a model that has one."""
+    model, protocol = subject.model, subject.protocol
+    if isinstance(model, ImportanceWeighted):
+        elbo = likelihood_figures(model, subject.nested.bounds[:, 0], 1)
+        name = likelihood_protocol(model, len(subject.nested.rate), "elbo")
+        rows = {"ELBO": _row(Figure(elbo.nats.value, elbo.nats.error, "nats", name, "≥", elbo.nats.note))}
+        best = subject.likelihood
+        return rows | {f"importance-weighted, k = {protocol.importance:,}": _row(best.nats, None, best.bits_per_dim)}
+    assert isinstance(model, Bounded)
+    upper = model.log_prob_bounds(protocol.scored, samples=protocol.importance).upper
+    found = subject.likelihood
+    above = None
+    if bool(torch.isfinite(upper).all()):
+        above = Figure(*mean_and_error(upper), "nats", found.nats.protocol, "≤")
+    return {"bounds": _row(found.nats, above, found.bits_per_dim)}
+
+
+def _annealed(subject: Subject) -> dict[str, Row]:
+    """Return the rows of annealing: of test examples, and of simulated ones from both sides."""
+    asked = annealer(subject)
+    steps, chains = subject.protocol.annealing
+    weights = sum(parameter.numel() for parameter in asked.model.parameters())
+    moved = (len(asked.scored) + 2 * SIMULATED) * chains * steps * LEAPFROGS
+    if moved * weights > _CHEAP:
+        return {"annealed": _row(_long("nats", f"ais-{steps}x{chains}"))}
+    what = "probability" if asked.observation.scale is None and subject.model.event.is_image else "density"
+    found = bracketed(asked)
+    return {
+        f"annealed ({what})": _row(annealed_figure(asked)),
+        f"annealed, simulated examples ({what})": _row(found.lower, found.upper),
+    }
+
+
+def _parzen(subject: Subject) -> dict[str, Row]:
+    """Return the row of the Parzen estimate, of models that sample fast."""
+    protocol = subject.protocol
+    if not isinstance(subject.model, LatentSampler) and protocol.event.is_image:
+        return {"Parzen (density)": _row(_long("nats", f"kde-{counted(protocol.kernels)}"))}
+    if protocol.kernels * len(protocol.scored) * protocol.event.dims > _CHEAP:
+        return {"Parzen (density)": _row(_long("nats", f"kde-{counted(protocol.kernels)}"))}
+    return {"Parzen (density)": _row(parzen_figure(subject))}
+
+
+def _long(unit: str, name: str) -> Figure:
+    return _none(unit, f"takes more than a minute: ask for {name}")
