@@ -56,7 +56,10 @@ def kernel_distance(a: Tensor, b: Tensor) -> Estimate:
     """
     check_pair(a, b)
     n, m = len(a), len(b)
-    xx, yy, xy = _sums(a, a), _sums(b, b), _sums(a, b)
+    xx, yy, xy = _sums(a, a, within=True), _sums(b, b, within=True), _sums(a, b)
+    if not math.isfinite(xx.squares + yy.squares + xy.squares):
+        largest = float(max(a.abs().max(), b.abs().max()))
+        raise DataError(f"features up to {largest:.0e} are too large for a cubic kernel")
     value = _mean(xx) + _mean(yy) - 2 * float(xy.rows.mean()) / m
     if min(n, m) < _FEWEST:
         return Estimate(value, None)
@@ -65,15 +68,11 @@ def kernel_distance(a: Tensor, b: Tensor) -> Estimate:
     second = _spread(yy.rows / (m - 1) - xy.columns / n) - other / (m - 1) - both / n
     variance = 4 * max(first, 0.0) / n + 4 * max(second, 0.0) / m
     variance += 2 * own / (n * (n - 1)) + 2 * other / (m * (m - 1)) + 4 * both / (n * m)
-    if not math.isfinite(variance):
-        raise DataError(
-            f"features up to {float(max(a.abs().max(), b.abs().max())):.0e} are too large for a cubic kernel"
-        )
     return Estimate(value, math.sqrt(variance))
 
 
-def _sums(a: Tensor, b: Tensor) -> _Sums:
-    """Return sums over the kernel values of all pairs, a block at a time; within one set of pairs i ≠ j."""
+def _sums(a: Tensor, b: Tensor, within: bool = False) -> _Sums:
+    """Return sums over the kernel values of all pairs, a block at a time; within one set those of pairs i ≠ j."""
     rows, columns = torch.zeros(len(a)).double(), torch.zeros(len(b)).double()
     squares = 0.0
     for i in range(0, len(a), _BLOCK):
@@ -81,7 +80,7 @@ def _sums(a: Tensor, b: Tensor) -> _Sums:
         for j in range(0, len(b), _BLOCK):
             values = x @ b[j : j + _BLOCK].double().T
             values = values.div_(a.shape[1]).add_(1).pow_(3)
-            if a is b and i == j:
+            if within and i == j:
                 values.fill_diagonal_(0.0)
             rows[i : i + _BLOCK] += values.sum(1)
             columns[j : j + _BLOCK] += values.sum(0)
