@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from triptych.evaluation.features import shrunk
-from triptych.evaluation.novelty import Nearest, nearest
+from triptych.evaluation.novelty import Nearest, joined, nearest
 from triptych.event import Event
 
 SHIFT = 1
@@ -73,8 +73,7 @@ def nearest_altered(queries: Tensor, reference: Tensor, event: Event) -> Nearest
         event: of images, 8×8 or larger.
     """
     parts = [_best(queries[start : start + _CHUNK], reference, event) for start in range(0, len(queries), _CHUNK)]
-    columns = zip(*((f.distance, f.index, f.relative, f.around) for f in parts), strict=True)
-    return Nearest(*(torch.cat(column) for column in columns))
+    return joined(parts)
 
 
 def _best(queries: Tensor, reference: Tensor, event: Event) -> Nearest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -77,7 +78,12 @@ def nearest(queries: Tensor, reference: Tensor, event: Event, own: Tensor | None
         found.append(_nearest(scaled, reference, event, rows, None if own is None else own[start : start + step]))
     if not found:
         return Nearest(torch.empty(0), torch.empty(0, dtype=torch.long), torch.empty(0), torch.empty(0, 0))
-    columns = zip(*((f.distance, f.index, f.relative, f.around) for f in found), strict=True)
+    return joined(found)
+
+
+def joined(parts: Sequence[Nearest]) -> Nearest:
+    """Return what was found of one part of the queries after another, at least one, as of all."""
+    columns = zip(*((part.distance, part.index, part.relative, part.around) for part in parts), strict=True)
     return Nearest(*(torch.cat(column) for column in columns))
 
 

@@ -56,6 +56,7 @@ STUDIES: dict[str, str] = {
     "parzen-sklearn": "parzen",
     "reject": "reject",
     "outliers": "outliers",
+    "duplicates": "duplicates",
 }
 """Every study by the name that `evaluate --metrics` takes, and the module below `triptych.evaluation` that has it."""
 
