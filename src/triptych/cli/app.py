@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from triptych.cli.arithmetic import arithmetic
+from triptych.cli.classify import classify
 from triptych.cli.complete import complete
 from triptych.cli.compress import compress
 from triptych.cli.denoise import denoise
@@ -56,6 +57,7 @@ app.command()(manifold)
 app.command()(joint)
 app.command()(arithmetic)
 app.command()(score)
+app.command()(classify)
 app.command()(quiz)
 app.command()(denoise)
 app.command()(compress)

@@ -166,7 +166,7 @@ def read_fitted(spec: str, run: Path, event: Event, quiet: bool) -> Examples:
     from triptych.data.examples import Examples
     from triptych.training.rundir import read_config
 
-    size = {"image_size": event.shape[1], "colours": event.shape[0]} if event.is_image else {}
+    size: dict[str, Any] = {"image_size": event.shape[1], "colours": event.shape[0]} if event.is_image else {}
     if event.is_image and (event.shape[1] != event.shape[2] or event.shape[0] not in (1, 3)):
         raise DataError(f"{spec} cannot be brought to a {event}: only to square images of 1 or 3 colours")
     try:

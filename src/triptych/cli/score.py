@@ -22,6 +22,7 @@ from triptych.cli.inputs import (
     read_images,
 )
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from triptych.data.examples import Examples
     from triptych.models.base import Model
-
-ORDINARY = 10_000
-"""How many examples the threshold is learnt from, at most: a rate of 1 % then errs by a tenth of itself."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +41,24 @@ class Scorer:
     samples: int
     label: int | None
     seed: int
+    ordinary: Examples
+    background: Model | None
 
     def scores(self, x: Examples) -> Tensor:
         """Return the score of each example, `(N,)`."""
         from triptych.queries.anomaly import anomaly_scores
 
         label = labels_of(self.model, x, self.label, 1)
-        return anomaly_scores(self.model, x, by=self.by, label=label, samples=self.samples, seed=self.seed)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Examples that are scored together: a split, or image files."""
-
-    name: str
-    examples: Examples
-    sources: Sequence[str] = ()
-    """Of each example: its split, or its file."""
+        return anomaly_scores(
+            self.model,
+            x,
+            by=self.by,
+            label=label,
+            samples=self.samples,
+            seed=self.seed,
+            ordinary=self.ordinary,
+            background=self.background,
+        )
 
 
 def score(
@@ -70,8 +69,16 @@ def score(
     ] = None,
     split: Split = "test",
     by: Annotated[
-        str, typer.Option("--by", help="bound or density (nats), reconstruction (squared error), or auto: as it can.")
+        str,
+        typer.Option(
+            "--by",
+            help="bound or density (nats), reconstruction (squared error), or auto: as it can; or typicality, "
+            "complexity, ratio (nats), which find simple anomalies, too.",
+        ),
     ] = "auto",
+    background: Annotated[
+        Path | None, typer.Option("--background", help="Of --by ratio: the run of a model of common features.")
+    ] = None,
     false_alarm: Annotated[
         float, typer.Option("--false-alarm", help="Share of ordinary examples that may be flagged.")
     ] = 0.01,
@@ -100,14 +107,16 @@ def score(
     check_free(out, overwrite, (".csv",))
     _check(image, data, split, anomalous)
     model = load(run)
-    scorer = Scorer(model, measure_of(model, by), importance, label, seed)
+    by = measure_of(model, by)
+    beside = _background(model, by, background)
     train, test = data_of_run(run, quiet, "the examples in Python, queries.anomaly_scores")
     if image:
         parts = [Part("images", read_images(image, run, model.event, fit, seed), [str(file) for file in image])]
     else:
         splits: tuple[Examples, Examples] = (train, test) if data is None else read_data(data, run, model, quiet)
-        parts = _parts(*splits, split)
+        parts = parts_of(*splits, split)
     ordinary, whence = _ordinary(run, train, anomalous)
+    scorer = Scorer(model, by, importance, label, seed, ordinary, beside)
     for part in parts:
         _anomalies(part.examples, anomalous)  # before anything is computed: it says so if there is no such label
     limit = threshold(scorer.scores(ordinary), false_alarm)
@@ -126,6 +135,24 @@ def score(
     typer.echo(f"scores by {run} (seed {seed}) are in {out}")
 
 
+def _background(model: Model, by: str, background: Path | None) -> Model | None:
+    """Return the model that a ratio is to.
+
+    Raises:
+        ConfigurationError: for a ratio without one, another score with one, or one of another event.
+    """
+    from triptych.training import load
+
+    if (by == "ratio") != (background is not None):
+        raise ConfigurationError(
+            "--background is of --by ratio, and the ratio is to a background: give both or neither"
+        )
+    found = None if background is None else load(background)
+    if found is not None and not found.event.same_space(model.event):
+        raise ConfigurationError(f"{background} is of a {found.event}, the run of a {model.event}: expected the same")
+    return found
+
+
 def _check(image: list[Path] | None, data: str | None, split: str, anomalous: list[str] | None) -> None:
     """Raise `ConfigurationError` for options that contradict each other."""
     check_sources(image, data, split)
@@ -135,23 +162,11 @@ def _check(image: list[Path] | None, data: str | None, split: str, anomalous: li
         )
 
 
-def _parts(train: Examples, test: Examples, split: str) -> list[Part]:
-    named = {
-        "train": Part("training examples", train, ["train"] * len(train)),
-        "test": Part("test examples", test, ["test"] * len(test)),
-    }
-    return list(named.values()) if split == "both" else [named[split]]
-
-
 def _ordinary(run: Path, train: Examples, anomalous: list[str] | None) -> tuple[Examples, str]:
-    """Return what the threshold is learnt from: ordinary training examples, held out if some were."""
-    from triptych.data import hold_out
+    """Return what the threshold is learnt from, without the anomalies that are known."""
     from triptych.evaluation.protocol import subset
-    from triptych.training.rundir import read_config
 
-    config = read_config(run / "config.yaml")
-    fitted, held_out = hold_out(train, config["data"].get("validate", 0.0), seed=config["training"]["seed"])
-    chosen, whence = (fitted, "training") if held_out is None else (held_out, "held-out training")
+    chosen, whence = ordinary_of(run, train)
     if anomalous and set(anomalous) <= set(train.classes):
         chosen = chosen[~_anomalies(chosen, anomalous)]
     return subset(chosen, ORDINARY, 0), whence
@@ -212,11 +227,5 @@ def _write(out: Path, parts: list[Part], scores: list[Tensor], limit: float) -> 
         rows.writerow(["source", "index", *["label"] * labelled, "score", "flagged"])
         for part, values in zip(parts, scores, strict=True):
             for i, value in enumerate(values.tolist()):
-                label = _label(part.examples, i) if labelled else []
+                label = label_of(part.examples, i) if labelled else []
                 rows.writerow([part.sources[i], i, *label, f"{value:.9g}", int(value > limit)])
-
-
-def _label(x: Examples, i: int) -> list[str]:
-    """Return the cell of an example's label: its class by name, a vector by its numbers."""
-    label = None if x.labels is None else x.labels[i].tolist()
-    return [x.classes[label] if isinstance(label, int) and x.classes else str(label)]

@@ -1,0 +1,50 @@
+"""Examples that are scored or classified together, and ordinary ones that a threshold is learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from triptych.data.examples import Examples
+
+ORDINARY = 10_000
+"""How many examples the threshold is learnt from, at most: a rate of 1 % then errs by a tenth of itself."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples that are scored together: a split, or image files."""
+
+    name: str
+    examples: Examples
+    sources: Sequence[str] = ()
+    """Of each example: its split, or its file."""
+
+
+def parts_of(train: Examples, test: Examples, split: str) -> list[Part]:
+    """Return one split, or both one after the other."""
+    named = {
+        "train": Part("training examples", train, ["train"] * len(train)),
+        "test": Part("test examples", test, ["test"] * len(test)),
+    }
+    return list(named.values()) if split == "both" else [named[split]]
+
+
+def ordinary_of(run: Path, train: Examples) -> tuple[Examples, str]:
+    """Return what a threshold is learnt from, training examples, held out if some were; and which they are."""
+    from triptych.data import hold_out
+    from triptych.training.rundir import read_config
+
+    config = read_config(run / "config.yaml")
+    fitted, held_out = hold_out(train, config["data"].get("validate", 0.0), seed=config["training"]["seed"])
+    chosen, whence = (fitted, "training") if held_out is None else (held_out, "held-out training")
+    return chosen, whence
+
+
+def label_of(x: Examples, i: int) -> list[str]:
+    """Return the cell of an example's label: its class by name, a vector by its numbers."""
+    label = None if x.labels is None else x.labels[i].tolist()
+    return [x.classes[label] if isinstance(label, int) and x.classes else str(label)]
