@@ -105,10 +105,15 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _write(path: Path, key: str, found: Measures) -> None:
-    parts = {"samples": found.samples, "neighbours": found.neighbours}
+    parts = {
+        "samples": found.samples,
+        "neighbours": found.neighbours,
+        "feature-neighbours": found.feature_neighbours,
+    }
     tensors = {name: part.data for name, part in parts.items() if part is not None}
     tensors |= {f"{n}-labels": part.labels for n, part in parts.items() if part is not None and part.labels is not None}
     tensors["distances"] = torch.tensor(found.distances, dtype=torch.float64)
+    tensors["feature-distances"] = torch.tensor(found.feature_distances, dtype=torch.float64)
     if found.density is not None:
         tensors["density"] = found.density
     write_tensors(path, tensors, {"key": key, "measures": found.to_dict()})
@@ -141,5 +146,7 @@ def _read(path: Path, key: str, protocol: Protocol) -> Measures | None:
         examples("samples"),
         examples("neighbours"),
         tuple(tensors["distances"].tolist()),
+        examples("feature-neighbours"),
+        tuple(tensors["feature-distances"].tolist()),
         tensors.get("density"),
     )

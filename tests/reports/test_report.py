@@ -43,7 +43,7 @@ RECORDS = [
 
 @pytest.fixture(scope="module")
 def protocol() -> Protocol:
-    return Protocol.prepare(*digits(), data="<digits>", seed=3)
+    return Protocol.prepare(*digits(), data="<digits>", seed=3, extractor="pixels")
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +129,10 @@ def test_page_json_and_terminal_have_the_same_numbers(
     console = Console(file=io.StringIO(), width=200)
     console.print(terminal_table([panel.measures for panel in panels], reference(protocol), protocol))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert len(cells) == 4 * len(METRICS)
+    assert len(cells) == 4 * sum(metric.compared for metric in METRICS.values())
     for m in stored["models"]:
         for key, figure in m["figures"].items():
+            assert figure.pop("command").startswith(f"triptych evaluate runs/{m['name']} --metrics {key}")
             assert cells[m["name"], key] == figure["text"]
             assert figure["text"] in shown
             assert figure["value"] is not None or figure["note"] in text.replace("&#39;", "'").replace("&#34;", '"')
@@ -177,14 +178,15 @@ def test_vectors(tmp_path: Path) -> None:
         page, *_ = write_report(tmp_path, panels, protocol)
         found = Page(page.read_text())
         assert ("vae", "bits-per-dim") not in found.cells
-        assert found.tags.count("img") == 3 and "svg" not in found.tags
+        more = 1 if dims == 2 else 3  # the density of the VAE; correlations of all
+        assert found.tags.count("img") == 3 + more and found.tags.count("svg") == 1
         assert "log-density" in page.read_text()
 
 
 def test_large_pictures_keep_the_page_small(tmp_path: Path) -> None:
     noise = torch.randint(256, (60, 3, 80, 80), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     x = Examples(noise, Event((3, 80, 80), 256))
-    protocol = Protocol.prepare(x[:30], x[30:])
+    protocol = Protocol.prepare(x[:30], x[30:], extractor="pixels")
     gan = tp.build("gan", x.event, channels=2)
     panels = [Panel(measure(f"gan {i}", gan, protocol)) for i in range(3)]
     page, *_ = write_report(tmp_path, panels, protocol)

@@ -66,7 +66,33 @@ def test_codes_go_to_the_only_encoder() -> None:
     assert verdict("Codes", model("a"), model("b", ("sample", "encode"))).winner == "b"
     assert verdict("Codes", model("a", ("encode",)), model("b", ("encode",))).winner is None
     told = verdict("Codes", model("a", ("encode",)), model("b", ("encode",), reconstruction=Figure(0.0213, 0.0002)))
-    assert told.winner is None and "a and b find codes with a reconstruction error of b 0.02130" in told.reason
+    assert told.winner is None and "b 0.02130 ± 0.00020; of the others it was not measured" in told.reason
+
+
+def test_codes_are_judged_by_what_a_probe_reads_off_them_else_by_reconstruction() -> None:
+    def able(name: str, **figures: Figure) -> Measures:
+        return model(name, ("encode",), **figures)
+
+    coarse, fine = Figure(0.08, 0.001), Figure(0.01, 0.001)
+    assert verdict("Codes", able("a", reconstruction=coarse), able("b", reconstruction=fine)).winner == "b"
+    good, bad = Figure(95.0, 1.0, "%"), Figure(60.0, 2.0, "%")
+    two = [able("a", reconstruction=coarse, probe_accuracy=good), able("b", reconstruction=fine, probe_accuracy=bad)]
+    found = verdict("Codes", *two)
+    assert (found.winner, found.measure) == ("a", "probe-accuracy") and bad.text in found.reason
+    tied = verdict("Codes", able("a", reconstruction=fine), able("b", reconstruction=fine), model("gan"))
+    assert tied.headline == "no clear winner" and "gan finds none" in tied.reason
+
+
+def test_other_measures_of_samples_are_heard() -> None:
+    first, second = Figure(5.0, 0.5), Figure(15.0, 0.5)
+    two = [
+        model("sharp", fid=first, recall=Figure(20.0, 1.0, "%"), precision=Figure(90.0, 1.0, "%")),
+        model("broad", fid=second, recall=Figure(80.0, 1.0, "%"), precision=Figure(89.5, 1.0, "%")),
+    ]
+    found = verdict("Sample quality", *two)
+    assert found.winner == "sharp"
+    assert "Another model is first by recall (broad 80.0 ± 1.0 and sharp 20.0 ± 1.0)" in found.reason
+    assert "precision" not in found.reason.lower()
 
 
 def test_copying_is_told() -> None:

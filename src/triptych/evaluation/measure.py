@@ -36,6 +36,8 @@ class Measures:
         samples: the examples that were measured; None where the model does not sample.
         neighbours: the nearest training example of each sample; None where there is none.
         distances: of each sample to it, relative to its 50 nearest; see `novelty.Nearest`.
+        feature_neighbours: the training example whose features are nearest to each sample's.
+        feature_distances: of each sample's features to them, relative in the same way.
         density: of a model of two coordinates: log p(x) over the plane, or a bound on it; see `landscape`.
         seeds: the single trainings that the figures are means of; empty for one training.
     """
@@ -49,6 +51,8 @@ class Measures:
     samples: Examples | None = None
     neighbours: Examples | None = None
     distances: tuple[float, ...] = ()
+    feature_neighbours: Examples | None = None
+    feature_distances: tuple[float, ...] = ()
     density: Tensor | None = None
     seeds: tuple[Measures, ...] = ()
 
@@ -143,9 +147,15 @@ def _measured(about: Measures, subject: Subject) -> Measures:
     figures = {key: metric(subject) for key, metric in METRICS.items() if metric.compared}
     found = replace(about, figures=figures, density=_density(subject))
     try:
-        neighbours = subject.protocol.train[subject.nearest.index]
-        distances = tuple(subject.nearest.relative.tolist())
-        return replace(found, samples=subject.drawn, neighbours=neighbours, distances=distances)
+        by_pixels, by_features = subject.nearest, subject.nearest_by_features
+        return replace(
+            found,
+            samples=subject.drawn,
+            neighbours=subject.protocol.train[by_pixels.index],
+            distances=tuple(by_pixels.relative.tolist()),
+            feature_neighbours=subject.protocol.train[by_features.index],
+            feature_distances=tuple(by_features.relative.tolist()),
+        )
     except (Unanswered, UnsupportedQuery):  # each figure says why
         return replace(found, samples=vars(subject).get("drawn"))
 

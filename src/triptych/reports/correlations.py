@@ -81,7 +81,7 @@ def correlation_picture(examples: Examples, names: tuple[str, ...]) -> bytes:
     found = correlations(examples.data[:, :MOST])
     figure = Figure(figsize=(3, 3), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(found, cmap="RdBu", vmin=-1, vmax=1)
+    axes.imshow(found.numpy(), cmap="RdBu", vmin=-1, vmax=1)
     few = len(found) <= 12
     ticks = list(range(len(found))) if few else []
     axes.set_xticks(ticks, names[: len(ticks)], rotation=90, fontsize=6, color=GREY)

@@ -16,7 +16,7 @@ from triptych.reports.parallel import axes_of, lines_of
 from triptych.reports.plane import density_pictures
 from triptych.reports.reading import how_to_read
 from triptych.reports.table import Table
-from triptych.reports.walls import Image, image, neighbours, walls
+from triptych.reports.walls import Image, feature_neighbours, image, neighbours, walls
 
 
 def page(content: dict[str, Any], panels: Sequence[Panel], built: Table, protocol: Protocol) -> str:
@@ -47,6 +47,7 @@ def page(content: dict[str, Any], panels: Sequence[Panel], built: Table, protoco
         densities=_densities(models, protocol),
         correlations=_correlations(models, protocol),
         neighbours=neighbours(models, protocol),
+        feature_neighbours=feature_neighbours(models, protocol),
         curves=[(p.measures.name, curves_svg(p.curves, p.measures.name)) for p in panels],
         how_to_read=how_to_read(keys, any(m.seeds for m in models)),
         is_image=protocol.event.is_image,

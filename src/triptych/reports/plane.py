@@ -81,7 +81,9 @@ def density_pictures(densities: Sequence[Tensor], real: Examples) -> list[bytes]
     for density in finite:
         figure, axes = _plane(real)
         left, right, bottom, top = frame(real.data)
-        axes.imshow(density, extent=(left, right, bottom, top), cmap="Blues", vmin=0, vmax=highest, aspect="equal")
+        axes.imshow(
+            density.numpy(), extent=(left, right, bottom, top), cmap="Blues", vmin=0, vmax=highest, aspect="equal"
+        )
         made.append(_file(figure))
     return made
 
@@ -94,9 +96,11 @@ def _plane(real: Examples) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     left, right, bottom, top = frame(real.data)
     density, levels = contours(real.data)
-    steps = (torch.arange(_BINS) + 0.5) / _BINS
+    steps = (torch.arange(_BINS).numpy() + 0.5) / _BINS
     style: dict[str, Any] = {"colors": GREY, "linewidths": 0.8, "zorder": 3}
-    axes.contour(left + (right - left) * steps, bottom + (top - bottom) * steps, density, levels=levels, **style)
+    axes.contour(
+        left + (right - left) * steps, bottom + (top - bottom) * steps, density.numpy(), levels=levels, **style
+    )
     axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.set_aspect("equal", adjustable="box")
     axes_style(axes)

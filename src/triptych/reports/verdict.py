@@ -152,7 +152,7 @@ def _otherwise(models: Sequence[Measures], best: Sequence[Measures]) -> str:
         ahead = leaders(models, key)
         if ahead and all(m not in ahead for m in best):
             said = words([f"{m.name} {m.figures[key].text}" for m in (ahead[0], best[0])])
-            told.append(f"{METRICS[key].label.lower()} ({said})")
+            told.append(f"{key} ({said})")
     return f" Another model is first by {words(told)}." if told else ""
 
 

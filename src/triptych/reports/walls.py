@@ -59,7 +59,7 @@ def _budget(protocol: Protocol, models: int) -> tuple[int, int]:
 
 
 def neighbours(models: Sequence[Measures], protocol: Protocol) -> list[Image]:
-    """Return each model's samples nearest to training data, over their neighbours; first unseen data's.
+    """Return each model's samples nearest to training data by pixels, over their neighbours; first unseen data's.
 
     Args:
         models: what was measured of each.
@@ -72,6 +72,23 @@ def neighbours(models: Sequence[Measures], protocol: Protocol) -> list[Image]:
     for m in models:
         if m.samples is not None and m.neighbours is not None:
             rows.append((m.name, m.samples, m.neighbours, torch.tensor(m.distances)))
+    return [_pairs(*row) for row in rows]
+
+
+def feature_neighbours(models: Sequence[Measures], protocol: Protocol) -> list[Image]:
+    """Return the same by the protocol's features, none where these are the pixels.
+
+    Args:
+        models: what was measured of each.
+        protocol: the conditions.
+    """
+    if not protocol.event.is_image or protocol.extractor.name.startswith("pixels"):
+        return []
+    found = protocol.held_out_by_features
+    rows = [("unseen real data", protocol.unseen, protocol.train[found.index], found.relative)]
+    for m in models:
+        if m.samples is not None and m.feature_neighbours is not None:
+            rows.append((m.name, m.samples, m.feature_neighbours, torch.tensor(m.feature_distances)))
     return [_pairs(*row) for row in rows]
 
 
