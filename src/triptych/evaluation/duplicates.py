@@ -86,11 +86,11 @@ def near_duplicate(found: Nearest) -> Tensor:
 
     Where examples have a smooth density of m dimensions, the volumes up to a query's K nearest are uniform, so that
     the nearest is at r1 or less of the K-th at rK with a probability of at most `p = (K - 1) (r1 / rK)^m`. A query is
-    a near-duplicate if `N p ≤ 0.01`: one false one is expected in a hundred data sets. m is estimated where the query
-    is, from the outer half of its neighbours, `m = log(K / k) / log(rK / rk)`, k = K / 2, which the duplicates of an
-    example do not reach; the median over queries bounds it, since distances that are equal would make it infinite.
-    On MNIST that is about a fifth of the distance to the fiftieth. Among fewer than 8 neighbours nothing
-    is told.
+    a near-duplicate if `N p ≤ 0.01`: a false one in a hundred data sets, or in four where dimensions are mixed. m is
+    estimated where the query is, from the outer half of its neighbours, which an example's duplicates do not reach:
+    `m = (1 + 1 / √k) log(K / k) / log(rK / rk)`, k = K / 2, a standard error above the estimate, since too low an m
+    hides duplicates. The median over the queries bounds it, for too high an m invents them (where distances are equal
+    it is infinite). Among fewer than 8 neighbours nothing is told.
 
     Reference: Levina & Bickel 2004, *Maximum Likelihood Estimation of Intrinsic Dimension*, for volumes and dimension.
 
@@ -102,7 +102,7 @@ def near_duplicate(found: Nearest) -> Tensor:
         return torch.zeros(len(found.relative), dtype=torch.bool)
     half = count // 2
     inner, outer = found.around[:, half - 1].double(), found.around[:, -1].double()
-    dimension = math.log(count / half) / (outer / inner).log()
+    dimension = (1 + half**-0.5) * math.log(count / half) / (outer / inner).log()
     known = dimension[torch.isfinite(dimension)]
     if not len(known):
         return torch.zeros(len(found.relative), dtype=torch.bool)
@@ -193,7 +193,7 @@ def duplicates(subject: Subject) -> Table:
     leaked = between(test, train, seed=seed, progress=subject.progress)
     rows = {**_rows("training", inside, "train"), **_rows("test in training", leaked, "test")}
     pairs = [*_shown("train", inside), *_shown("test", leaked)]
-    note = "near: nearer than a smooth density explains; one false one is expected in a hundred such data sets"
+    note = "near: nearer than a smooth density explains; one false one is expected in some hundred such data sets"
     note += f"; e.g. {'; '.join(pairs)}" if pairs else ""
     return Table(f"duplicates in {protocol.data}", ("examples", "share, %"), rows, note)
 
