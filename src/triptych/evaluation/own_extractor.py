@@ -39,7 +39,7 @@ def own_extractor(name: str) -> Extractor:
         raise ConfigurationError(f"there is no {member} in {place}; {did_you_mean(member, there)}")
     found = getattr(module, member)
     if isinstance(found, type) or not callable(found):
-        what = f"the class {member}" if isinstance(found, type) else f"{member}, a {type(found).__name__}"
+        what = f"the class {member}" if isinstance(found, type) else f"{member}, of type {type(found).__name__}"
         raise ConfigurationError(f"{name} is {what}: expected a function or an nn.Module from examples to features")
     if isinstance(found, nn.Module):
         found.eval()
