@@ -15,7 +15,7 @@ def test_a_run_on_stacks_is_measured_on_stacks(tmp_path):
     asked = ["--metrics", "modes-200,modes-kl-200", "--features", "pixels"]
     found = json.loads(well("evaluate", run, *asked, "--json", "--quiet"))["figures"]
     of_data, of_gan = found["modes-200"]["training data"], found["modes-200"]["gan"]
-    assert of_data["unit"] == "of 1,000" and of_data["protocol"] == "modes-200@digits-net"
+    assert of_data["unit"] == "of 1,000" and of_data["protocol"] == "modes-200@stacked-digits-net"
     assert 160 < of_data["value"] < 200 and of_gan["value"] < of_data["value"]
     assert found["modes-kl-200"]["gan"]["value"] > found["modes-kl-200"]["training data"]["value"]
     said = refused("evaluate", run, "--metrics", "modes-25600", "--quiet")

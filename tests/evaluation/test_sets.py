@@ -11,7 +11,9 @@ import torch
 import triptych as tp
 from triptych.data import Examples, load
 from triptych.evaluation import METRICS, Extractor, Protocol, Subject
+from triptych.evaluation.agreement import classifier_of
 from triptych.evaluation.asked import read_asked
+from triptych.evaluation.classifier import LabelsNet
 from triptych.evaluation.metrics.sets import walk_of
 from triptych.evaluation.transport import sliced_wasserstein, wasserstein
 from triptych.noise import mix
@@ -96,12 +98,24 @@ def test_modes_of_stacks_are_triples_of_classes(stacks: Protocol) -> None:
     """Real stacks, and those whose three colours are one image: ten modes of 1,000."""
     real = METRICS["modes"](Subject(None, stacks))
     assert real.value == pytest.approx(950, abs=20) and real.unit == "of 1,000"
-    assert real.protocol == "modes-3000@digits-net" and "as many draws of the data reach 9" in real.note
+    assert real.protocol == "modes-3000@stacked-digits-net" and "as many draws of the data reach 9" in real.note
     train = stacks.train
     alike = Subject(Examples(train.data[:1000, :1].expand(-1, 3, -1, -1), train.event), stacks)
     assert METRICS["modes"](alike).value == 10
     assert METRICS["modes-kl"](alike).value == pytest.approx(torch.tensor(100.0).log().item(), abs=0.05)
     assert METRICS["modes-kl"](Subject(None, stacks)).value == pytest.approx(999 / 6000, rel=0.2)
+
+
+def test_the_classifier_of_stacks_tells_each_colour_by_the_same_weights(stacks: Protocol) -> None:
+    extractor = classifier_of(Subject(None, stacks))
+    net, images = extractor.function, stacks.test.data[:5]
+    assert isinstance(net, LabelsNet)
+    assert extractor.accuracy is not None and extractor.accuracy.value is not None and extractor.accuracy.value > 85
+    features, swapped = net(images), net(images.flip(1))
+    assert torch.allclose(features.reshape(5, 3, 64).flip(1), swapped.reshape(5, 3, 64), atol=1e-5)
+    triples = net.logits(images).reshape(5, 10, 10, 10)
+    assert torch.allclose(net.logits(images.flip(1)).reshape(5, 10, 10, 10), triples.permute(0, 3, 2, 1), atol=1e-4)
+    assert torch.allclose(triples[:, 1:] - triples[:, :1], (triples[:, 1:] - triples[:, :1])[..., :1, :1], atol=1e-4)
 
 
 def test_a_name_asks_for_as_many_stacks_as_the_literature(stacks: Protocol) -> None:
@@ -153,4 +167,4 @@ def test_stacks_of_a_file_are_told_by_a_classifier_of_its_images(tmp_path: Path)
     np.savez(tmp_path / "small.npz", x=images, y=np.arange(40) % 2)
     train, test = load(tmp_path / "small.npz", stack=3, count=200)
     found = METRICS["modes"](Subject(None, Protocol.prepare(train, test, extractor="pixels", samples=20)))
-    assert found.protocol == "modes-20@small-net" and found.unit == "of 8"
+    assert found.protocol == "modes-20@data-net" and found.unit == "of 8"

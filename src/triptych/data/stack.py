@@ -8,6 +8,7 @@ from itertools import product
 import torch
 
 from triptych.data import cache
+from triptych.data.examples import Examples
 from triptych.data.source import Source
 from triptych.errors import DataError
 from triptych.noise import mix
@@ -63,6 +64,15 @@ def stacked(source: Source, count: int | None, seed: int, spec: str) -> Source:
         ("" if max(map(len, names)) == 1 else "+").join(triple) for triple in product(names, repeat=COLOURS)
     )
     return replace(source.stacked(rows), labels=labels, classes=classes, given=total - tested)
+
+
+def is_stacked(examples: Examples) -> bool:
+    """Return whether examples are stacks, labelled by triples of classes.
+
+    Args:
+        examples: any set.
+    """
+    return bool(examples.source.get("stack")) and not examples.source.get("domains")
 
 
 _REMEDY = {

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from triptych.data.batches import Batches
 from triptych.data.examples import Examples
+from triptych.data.stack import is_stacked
 from triptych.evaluation.features import Extractor, shrunk
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.net_cache import Record, kept
@@ -28,24 +29,38 @@ _RECIPE = f"labels-net 1: {FEATURES} features, {STEPS} steps of {BATCH}, one cyc
 class LabelsNet(nn.Module):
     """A small classifier: examples as stored, `(B, *event.shape)`, to features `(B, F)`.
 
-    Convolutional for images from 8×8 on (those above 32×32 are averaged down), else a perceptron.
+    Convolutional for images from 8×8 on (those above 32×32 are averaged down), else a perceptron. Of stacked images
+    (`triptych.data.load(stack=3)`) each colour is classified by itself, all by the same weights: the features are those
+    of the colours, and the logit of a triple is the sum of theirs.
+
+    Args:
+        event: what one example is.
+        classes: how many; of stacked images all triples.
+        stacked: whether each colour is an image with a class of its own.
     """
 
-    def __init__(self, event: Event, classes: int) -> None:
+    def __init__(self, event: Event, classes: int, stacked: bool = False) -> None:
         super().__init__()
         self.event, self.classes = event, classes
-        seen = Event(tuple(shrunk(torch.empty(1, *event.shape)).shape[1:]), event.levels)
+        self.images = event.shape[0] if stacked else 1
+        shape = (event.shape[0] // self.images, *event.shape[1:])
+        seen = Event(tuple(shrunk(torch.empty(1, *shape)).shape[1:]), event.levels)
         kind = "conv" if event.is_image and min(seen.shape[1:]) >= 8 else "mlp"
         self.encoder = resolve_encoder(kind, seen, FEATURES, Sizes(hidden=256, channels=32, classes=0))
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(FEATURES, classes))
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(FEATURES, round(classes ** (1 / self.images))))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activations of the last hidden layer, `(B, F)`."""
-        return torch.relu(self.encoder(shrunk(self.event.scaled(x))))
+        scaled = self.event.scaled(x)
+        each = scaled if self.images == 1 else scaled.flatten(0, 1).unsqueeze(1)
+        return torch.relu(self.encoder(shrunk(each))).reshape(len(x), -1)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return unnormalised log-probabilities of the classes, `(B, classes)`."""
-        out: Tensor = self.head(self(x))
+        each = self.head(self(x).reshape(len(x), self.images, FEATURES))
+        out: Tensor = each[:, 0]
+        for k in range(1, self.images):
+            out = (out.unsqueeze(2) + each[:, k].unsqueeze(1)).flatten(1)
         return out
 
 
@@ -65,20 +80,21 @@ def labels_net(
         cache: folder; None for `$TRIPTYCH_CACHE`, or `~/.cache/triptych`.
 
     Returns:
-        An extractor of 64 features.
+        An extractor of 64 features, of stacked images of 192.
     """
     assert train.labels is not None, "resolve_extractor checks for labels"
     classes = max(len(train.classes), int(train.labels.max()) + 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, 0xFEA7))
-        net = LabelsNet(train.event, classes)
+        net = LabelsNet(train.event, classes, is_stacked(train))
 
         def make() -> Record:
             _train(net, train, seed)
             return _accuracy(net, test)
 
-        record = kept(net, _RECIPE, train, test, seed, cache, make)
-    return Extractor(f"{data}-net", net, _note(record), _figure(record))
+        recipe = _RECIPE if net.images == 1 else f"{_RECIPE}, colour by colour"
+        record = kept(net, recipe, train, test, seed, cache, make)
+    return Extractor(f"{data}-net", net, _note(record, net.images * FEATURES), _figure(record))
 
 
 def _train(net: LabelsNet, train: Examples, seed: int) -> None:
@@ -86,7 +102,7 @@ def _train(net: LabelsNet, train: Examples, seed: int) -> None:
     net.train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    batches = Batches(train, min(BATCH, len(train)), seed=mix(seed, 0xBA7C)).since(0)
+    batches = Batches(train, min(BATCH // net.images, len(train)), seed=mix(seed, 0xBA7C)).since(0)
     for _ in range(STEPS):
         batch = next(batches)
         assert batch.label is not None
@@ -113,10 +129,10 @@ def _figure(record: Record) -> Figure | None:
     return Figure(100 * share, 100 * math.sqrt(share * (1 - share) / n), "%", f"accuracy@test-{n}")
 
 
-def _note(record: Record) -> str:
+def _note(record: Record, features: int) -> str:
     accuracy = _figure(record)
     measured = "test accuracy not measured: the test data has no labels"
     if accuracy is not None:
         measured = f"test accuracy {accuracy.text} % on {record['test']:,} examples"
     trained = f"classifier trained on {record['train']:,} labelled training examples"
-    return f"{trained}, {FEATURES} features; {measured}"
+    return f"{trained}, {features} features; {measured}"

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from triptych.data import load, toy_modes
+from triptych.data import toy_modes
 from triptych.data.embedded import MIXTURES
 from triptych.data.examples import Examples
 from triptych.evaluation.agreement import classifier_of
-from triptych.evaluation.classifier import LabelsNet, labels_net
+from triptych.evaluation.classifier import LabelsNet
 from triptych.evaluation.features import Extractor
 from triptych.evaluation.modes import nearest_mode
-from triptych.evaluation.protocol import Protocol, counted
+from triptych.evaluation.protocol import counted
 from triptych.evaluation.subject import Subject, Unanswered
 
 _CHUNK = 500
@@ -51,8 +48,8 @@ class ModeCounts:
 def mode_counts(subject: Subject) -> ModeCounts:
     """Sort a subject's samples into the modes of the data.
 
-    Of `ring` and `grid` a mode is a Gaussian, and a sample's the nearest; of stacked images (`--stack 3`) a triple of
-    classes, which a classifier of single images tells colour by colour; of other labelled data a class.
+    Of `ring` and `grid` a mode is a Gaussian, and a sample's the nearest; of other labelled data a class, of stacked
+    images (`--stack 3`) a triple of classes, which a classifier tells colour by colour.
 
     Args:
         subject: a model, or examples in a model's place.
@@ -64,13 +61,13 @@ def mode_counts(subject: Subject) -> ModeCounts:
     source = protocol.train.source
     if source.get("spec") in MIXTURES:
         return _of_mixture(str(source["spec"]), subject.samples)
-    if source.get("stack"):
-        return _of_stacks(subject.samples, protocol)
     labels = protocol.train.labels
     if labels is None or labels.dim() > 1 or len(torch.unique(labels)) < 2:
         raise Unanswered("the data have no modes that are known: ring, grid, labelled data and --stack 3 have")
     extractor = classifier_of(subject)
-    share = torch.bincount(labels, minlength=_net(extractor).classes).double() / len(labels)
+    net = _net(extractor)
+    share = torch.bincount(labels, minlength=net.classes).double() / len(labels)
+    share = _of_triples(share, net.images) if net.images > 1 else share
     counts = torch.bincount(told(extractor, subject.samples.data, share), minlength=len(share))
     return ModeCounts(counts, counts, share, len(subject.samples), extractor.name, _trust(extractor))
 
@@ -90,6 +87,15 @@ def told(extractor: Extractor, data: Tensor, share: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def _of_triples(share: Tensor, images: int) -> Tensor:
+    """Return the share of each tuple of independent classes, given one that was counted: the product of its margins."""
+    counted_share = share.reshape((round(len(share) ** (1 / images)),) * images)
+    product = torch.ones(1, dtype=share.dtype)
+    for k in range(images):
+        product = torch.outer(product, counted_share.sum([j for j in range(images) if j != k])).flatten()
+    return product
+
+
 def _trust(extractor: Extractor) -> str:
     right = "" if extractor.accuracy is None else f", which is right of {extractor.accuracy.text} % of test data"
     return f"told by {extractor.name}{right}"
@@ -106,32 +112,3 @@ def _of_mixture(name: str, samples: Examples) -> ModeCounts:
     counts, in_one = (torch.bincount(rows, minlength=len(centres)) for rows in (mode, mode[good]))
     share = torch.full((len(centres),), 1 / len(centres)).double()
     return ModeCounts(counts, in_one, share, len(samples), name)
-
-
-def _of_stacks(samples: Examples, protocol: Protocol) -> ModeCounts:
-    """Return the counts of all triples; the data's share of one is the product of its classes' shares."""
-    source = {name: value for name, value in protocol.train.source.items() if name not in _OF_STACKS}
-    extractor, share = _single(tuple(sorted(source.items())), protocol.seed)
-    colours = samples.data.shape[1]
-    single = told(extractor, samples.data.flatten(0, 1).unsqueeze(1), share).reshape(-1, colours)
-    triple, shares = single[:, 0], share
-    for k in range(1, colours):
-        triple = triple * len(share) + single[:, k]
-        shares = torch.outer(shares, share).flatten()
-    counts = torch.bincount(triple, minlength=len(shares))
-    return ModeCounts(counts, counts, shares, len(samples), extractor.name, f"colour by colour, {_trust(extractor)}")
-
-
-_OF_STACKS = ("stack", "count", "validate", "domains")
-"""Options that single images of the same data are loaded without."""
-
-
-@lru_cache(maxsize=2)
-def _single(source: tuple[tuple[str, Any], ...], seed: int) -> tuple[Extractor, Tensor]:
-    """Return a classifier of single images and the share of each class; it is asked for once for each model."""
-    options = dict(source)
-    spec = options.pop("spec")
-    train, test = load(spec, progress=False, **options)
-    extractor = labels_net(train, test, data=Path(spec).stem, seed=seed)
-    assert train.labels is not None, "images without labels are not stacked"
-    return extractor, torch.bincount(train.labels, minlength=_net(extractor).classes).double() / len(train)
