@@ -174,7 +174,9 @@ def test_bounds_of_all_classes_are_of_the_same_draws() -> None:
     x = model.sample(6, seed=0)
     found = bayes_classifier(model, samples=7, seed=5)(x)
     for k in range(3):
-        assert torch.equal(found.log_likelihood[:, k], model.log_prob_bounds(x, label=k, samples=7, seed=5).lower.double())
+        assert torch.equal(
+            found.log_likelihood[:, k], model.log_prob_bounds(x, label=k, samples=7, seed=5).lower.double()
+        )
     assert torch.equal(bayes_classifier(model, samples=7, seed=5)(x).log_joint, found.log_joint)
 
 

@@ -154,10 +154,10 @@ def latency(model: Sampler, *, seconds: float = 0.5, seed: int = 0) -> Figure:
     started = time.perf_counter()
     while len(times) < FEWEST or (len(times) < MOST and time.perf_counter() - started < seconds):
         times.append(1000 * _timed(ask, 1, mix(seed, 4, len(times))))
-    return Figure(*_median_and_error(times), "ms", f"single@{where(model)}")
+    return Figure(*median_and_error(times), "ms", f"single@{where(model)}")
 
 
-def _median_and_error(times: Sequence[float]) -> tuple[float, float]:
+def median_and_error(times: Sequence[float]) -> tuple[float, float]:
     """Return the median, and its standard error by order statistics."""
     ordered, n = sorted(times), len(times)
     low, high = floor(n / 2 - sqrt(n) / 2), ceil(n / 2 + sqrt(n) / 2) - 1
