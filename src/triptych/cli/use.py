@@ -244,10 +244,7 @@ def evaluate_verb() -> Callable[..., None]:
         int | None, typer.Option("--test-count", help="Test examples to bound log p(x) of; else at most 2000.")
     ]
     against = Annotated[
-        str | None,
-        typer.Option(
-            "--against", help="Of outliers: other data; images are brought to the size and levels of the run's."
-        ),
+        str | None, typer.Option("--against", help="Of outliers: other data; images are fitted to the run's.")
     ]
     background = Annotated[
         Path | None,

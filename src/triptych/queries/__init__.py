@@ -19,7 +19,9 @@ from triptych.models.questions import (
 from triptych.objectives.likelihood import bits_per_dim
 from triptych.queries.anomaly import anomaly_scores, auroc
 from triptych.queries.arithmetic import attribute_vector, shift, shift_codes
+from triptych.queries.classification import bayes_classifier
 from triptych.queries.codes import Decoded, Spread, decode_rows, shades, spread_of
+from triptych.queries.complexity import compressed_length, mutated
 from triptych.queries.directions import Directions, along, principal_directions, sweep
 from triptych.queries.export import save_codes
 from triptych.queries.inversion import Inverted, invert
@@ -50,8 +52,10 @@ __all__ = [
     "answers",
     "attribute_vector",
     "auroc",
+    "bayes_classifier",
     "bits_per_dim",
     "code_path",
+    "compressed_length",
     "decode_rows",
     "importance",
     "interpolate",
@@ -59,6 +63,7 @@ __all__ = [
     "invert",
     "likelihood_kind",
     "manifold",
+    "mutated",
     "nearer_label",
     "principal_directions",
     "save_codes",
