@@ -10,6 +10,7 @@ import torch
 
 from triptych.data import load
 from triptych.data.examples import Examples
+from triptych.errors import DataError
 from triptych.evaluation.asked import read_asked
 from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.protocol import Protocol
@@ -163,3 +164,22 @@ def test_copies_are_found_by_novelty_alone(figures):
     """What a measure of samples takes for real data, one of novelty tells."""
     assert figures["near-copies"][COPIES].value == 100
     assert figures["fid"][COPIES].value < figures["fid"][REAL].value + 4 * figures["fid"][REAL].error
+
+
+def test_what_contradicts_theory_is_told(figures):
+    """As if precision and recall were exchanged, noise were real, or copies were not seen."""
+    assert violated("recall", figures["precision"])[0].startswith("recall: one class missing")
+    swapped = {**figures["fid"], REAL: figures["fid"][UNIFORM], UNIFORM: figures["fid"][REAL]}
+    assert any("uniform noise" in line for line in violated("fid", swapped))
+    unseen = {**figures["near-copies"], COPIES: figures["near-copies"][REAL]}
+    assert len(violated("near-copies", unseen)) == 1
+    worse = {**figures["kid"], COPIES: figures["kid"][UNIFORM]}
+    assert len(violated("kid", worse)) == 1 and "is not as good as" in violated("kid", worse)[0]
+
+
+def test_known_things_need_labels_and_enough_examples(digits):
+    train = digits.protocol.train
+    with pytest.raises(DataError, match="labelled data"):
+        known(replace(train, labels=None), train, 10)
+    with pytest.raises(DataError, match="ask for fewer"):
+        known(train, train, len(train))
