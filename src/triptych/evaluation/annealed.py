@@ -161,7 +161,7 @@ class Annealer:
         with self.model.asking():
             for i, part in enumerate(parts):
                 found.append(Annealed(**self._parts.part(f"{name}-{i}", partial(_tensors, make, part, i, ticks))))
-        for _ in ticks:  # what is left of a part that was damaged; the bar is then closed
+        for _ in ticks:  # the bar is closed at its end
             pass
         return Annealed(*(torch.cat(side) for side in zip(*found, strict=True)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -46,7 +46,7 @@ class Annealed(NamedTuple):
 
 
 def forward(
-    target: Target, start: Tensor, betas: Tensor, chains: int, noise: Noise, ticks: Iterable[object] | None = None
+    target: Target, start: Tensor, betas: Tensor, chains: int, noise: Noise, ticks: Iterator[object] | None = None
 ) -> Annealed:
     """Anneal chains from the prior to the posterior.
 
@@ -70,7 +70,8 @@ def forward(
     log_size = torch.full((count,), math.log(_FIRST), device=start.device)
     log_weights = torch.zeros(len(start), dtype=torch.float64, device=start.device)
     sizes, accepted = [], torch.zeros(count, device=start.device)
-    for step, _ in zip(range(1, len(betas)), ticks or betas, strict=False):
+    for step in range(1, len(betas)):
+        next(ticks or iter(()), None)
         log_weights += float(betas[step] - betas[step - 1]) * state.likelihood.double()
         if step == len(betas) - 1:
             break
@@ -85,7 +86,7 @@ def forward(
 
 
 def reverse(
-    target: Target, start: Tensor, betas: Tensor, sizes: Tensor, noise: Noise, ticks: Iterable[object] | None = None
+    target: Target, start: Tensor, betas: Tensor, sizes: Tensor, noise: Noise, ticks: Iterator[object] | None = None
 ) -> Annealed:
     """Anneal chains from exact draws of the posterior to the prior, which bounds log p(x) from above.
 
@@ -107,7 +108,8 @@ def reverse(
     state = state_at(target, start)
     log_weights = torch.zeros(len(start), dtype=torch.float64, device=start.device)
     accepted = torch.zeros(count, device=start.device)
-    for step, _ in zip(range(len(betas) - 1, 0, -1), ticks or betas, strict=False):
+    for step in range(len(betas) - 1, 0, -1):
+        next(ticks or iter(()), None)
         log_weights -= float(betas[step] - betas[step - 1]) * state.likelihood.double()
         if step == 1:
             break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from triptych.evaluation.annealed import SIMULATED, annealed_figure, annealer, bracketed
@@ -12,7 +14,7 @@ from triptych.evaluation.parzen import parzen_figure
 from triptych.evaluation.protocol import counted
 from triptych.evaluation.studies import Table
 from triptych.evaluation.subject import Subject, Unanswered
-from triptych.models.questions import Bounded, Density, ImportanceWeighted, LatentSampler
+from triptych.models.questions import Bounded, Density, ImportanceWeighted, LatentSampler, Sampler
 
 COLUMNS = ("log p(x), nats", "at most, nats", "bits/dim")
 _CHEAP = 1 << 40
@@ -30,10 +32,9 @@ Row = tuple[Figure, ...]
 def likelihood(subject: Subject) -> Table:
     """Return all that a model says of log p(x) of test examples, its kind marked, and its protocol named.
 
-    A row is a way of measuring: exact, the evidence lower bound, the importance-weighted bound, a bound that the model
-    has besides, annealed importance sampling, and the Parzen estimate; the last two where they take about a minute at
-    most. The second column is the other side of the bracket, where there is one; of annealing it is that of simulated
-    examples, in rows of their own.
+    A row is a protocol: exact, the evidence lower bound, the importance-weighted bound, annealed importance sampling,
+    and the Parzen estimate; the last two where they take about a minute at most. The second column is the other side of
+    the bracket, where there is one; of annealing it is that of simulated examples, in a row of their own.
 
     Args:
         subject: a model, under a protocol.
@@ -47,17 +48,14 @@ def likelihood(subject: Subject) -> Table:
         >>> train, test = tp.data.load("ring", count=80)
         >>> model = tp.build("made", train.event, hidden=8)
         >>> found = likelihood(Subject(model, Protocol.prepare(train, test)))
-        >>> list(found.rows), found.rows["exact (density)"][0].kind
-        (['exact (density)', 'Parzen (density)'], '=')
+        >>> list(found.rows)
+        ['exact@test-20, a density', 'kde-16k@test-20, a density']
     """
     model = subject.model
-    what = "probability" if model.event.is_image else "density"
+    of_data = "a probability" if model.event.is_image else "a density"
     rows: dict[str, Row] = {}
-    if isinstance(model, Density):
-        found = subject.likelihood
-        rows[f"exact ({what})"] = (found.nats, found.nats, found.bits_per_dim)
-    elif isinstance(model, Bounded):
-        rows |= {f"{name} ({what})": row for name, row in _bounds(subject).items()}
+    if isinstance(model, Bounded):
+        rows |= {_name(row[0], of_data): row for row in _bounds(subject)}
     for add in (_annealed, _parzen):
         try:
             rows |= add(subject)
@@ -82,22 +80,25 @@ def _row(nats: Figure, above: Figure | None = None, bits: Figure | None = None) 
     )
 
 
-def _bounds(subject: Subject) -> dict[str, Row]:
-    """Return the rows of lower bounds, and the other side of a model that has one."""
-    model, protocol = subject.model, subject.protocol
+def _name(nats: Figure, what: str) -> str:
+    return f"{nats.protocol}, {what}"
+
+
+def _bounds(subject: Subject) -> list[Row]:
+    """Return the rows of exact values and of bounds, with the other side of the bracket where there is one."""
+    model, protocol, found = subject.model, subject.protocol, subject.likelihood
+    if isinstance(model, Density):
+        return [(found.nats, found.nats, found.bits_per_dim)]
     if isinstance(model, ImportanceWeighted):
-        elbo = likelihood_figures(model, subject.nested.bounds[:, 0], 1)
+        elbo = likelihood_figures(model, subject.nested.bounds[:, 0], 1).nats
         name = likelihood_protocol(model, len(subject.nested.rate), "elbo")
-        rows = {"ELBO": _row(Figure(elbo.nats.value, elbo.nats.error, "nats", name, "≥", elbo.nats.note))}
-        best = subject.likelihood
-        return rows | {f"importance-weighted, k = {protocol.importance:,}": _row(best.nats, None, best.bits_per_dim)}
+        return [_row(replace(elbo, protocol=name)), _row(found.nats, None, found.bits_per_dim)]
     assert isinstance(model, Bounded)
     upper = model.log_prob_bounds(protocol.scored, samples=protocol.importance).upper
-    found = subject.likelihood
     above = None
     if bool(torch.isfinite(upper).all()):
         above = Figure(*mean_and_error(upper), "nats", found.nats.protocol, "≤")
-    return {"bounds": _row(found.nats, above, found.bits_per_dim)}
+    return [_row(found.nats, above, found.bits_per_dim)]
 
 
 def _annealed(subject: Subject) -> dict[str, Row]:
@@ -107,24 +108,24 @@ def _annealed(subject: Subject) -> dict[str, Row]:
     weights = sum(parameter.numel() for parameter in asked.model.parameters())
     moved = (len(asked.scored) + 2 * SIMULATED) * chains * steps * LEAPFROGS
     if moved * weights > _CHEAP:
-        return {"annealed": _row(_long("nats", f"ais-{steps}x{chains}"))}
-    what = "probability" if asked.observation.scale is None and subject.model.event.is_image else "density"
-    found = bracketed(asked)
-    return {
-        f"annealed ({what})": _row(annealed_figure(asked)),
-        f"annealed, simulated examples ({what})": _row(found.lower, found.upper),
-    }
+        return _long(f"ais-{steps}x{chains}")
+    own_law = asked.observation.scale is None
+    what = "a probability" if own_law and subject.model.event.is_image else "a density"
+    estimate, sides = annealed_figure(asked), bracketed(asked)
+    return {_name(estimate, what): _row(estimate), _name(sides.lower, what): _row(sides.lower, sides.upper)}
 
 
 def _parzen(subject: Subject) -> dict[str, Row]:
     """Return the row of the Parzen estimate, of models that sample fast."""
     protocol = subject.protocol
-    if not isinstance(subject.model, LatentSampler) and protocol.event.is_image:
-        return {"Parzen (density)": _row(_long("nats", f"kde-{counted(protocol.kernels)}"))}
-    if protocol.kernels * len(protocol.scored) * protocol.event.dims > _CHEAP:
-        return {"Parzen (density)": _row(_long("nats", f"kde-{counted(protocol.kernels)}"))}
-    return {"Parzen (density)": _row(parzen_figure(subject))}
+    if not isinstance(subject.model, Sampler):
+        return {}
+    slow = not isinstance(subject.model, LatentSampler) and protocol.event.is_image
+    if slow or protocol.kernels * len(protocol.scored) * protocol.event.dims > _CHEAP:
+        return _long(f"kde-{counted(protocol.kernels)}")
+    found = parzen_figure(subject)
+    return {_name(found, "a density"): _row(found)}
 
 
-def _long(unit: str, name: str) -> Figure:
-    return _none(unit, f"takes more than a minute: ask for {name}")
+def _long(name: str) -> dict[str, Row]:
+    return {name: _row(_none("nats", f"takes more than a minute: ask for {name}"))}
