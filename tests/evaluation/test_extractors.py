@@ -152,21 +152,27 @@ def test_what_is_absent_is_told_apart(raised: Exception, told: str, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "there", "told"),
     [
-        (urllib.error.URLError("no route to host"), r"cannot be fetched \(no route to host\): put weights-inception"),
-        (PermissionError(13, "Permission denied"), r"cannot be fetched \(Permission denied\)"),
-        (RuntimeError("PytorchStreamReader failed"), "are damaged: remove that file"),
-        (EOFError(), "are damaged"),
+        (urllib.error.URLError("no route to host"), False, r"cannot be fetched \(no route to host\): put weights-inc"),
+        (PermissionError(13, "Permission denied"), False, r"cannot be fetched \(Permission denied\)"),
+        (RuntimeError("PytorchStreamReader failed"), True, "are damaged: remove that file"),
+        (OSError(22, "Invalid argument"), True, "are damaged: remove that file"),
+        (EOFError(), True, "are damaged: remove that file"),
     ],
 )
 def test_weights_that_are_absent_or_damaged_are_told_apart(
-    raised: Exception, told: str, fidelity: type[StandIn], monkeypatch: Monkey
+    raised: Exception, there: bool, told: str, fidelity: type[StandIn], monkeypatch: Monkey, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fidelity, "fails", raised)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    weights = tmp_path / "hub" / "checkpoints" / "weights-inception-2015-12-05-6726825d.pth"
+    if there:
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"half")
     with pytest.raises(ConfigurationError, match=told) as error:
         inception(EVENT)
-    assert "checkpoints" in str(error.value) and "\n" not in str(error.value)
+    assert str(weights) in str(error.value) and "\n" not in str(error.value)
 
 
 # A user's own.

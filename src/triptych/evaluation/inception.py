@@ -97,12 +97,12 @@ def _loaded(network_class: Any) -> nn.Module:
     path = Path(torch.hub.get_dir()) / "checkpoints" / _WEIGHTS
     try:
         network: nn.Module = network_class("inception", [str(FEATURES)])
-    except OSError as error:  # no network, no such address, no room
-        reason = getattr(error, "reason", None) or error.strerror or error
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        if path.exists():
+            raise ConfigurationError(f"inception: its weights in {path} are damaged: remove that file") from error
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise ConfigurationError(
             f"inception: its weights are not in {path} and cannot be fetched ({reason}): put {_WEIGHTS} of "
             "torch-fidelity's release v0.2.0 there"
         ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise ConfigurationError(f"inception: its weights in {path} are damaged: remove that file") from error
     return network.requires_grad_(False).eval()
