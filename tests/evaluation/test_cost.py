@@ -123,6 +123,9 @@ def test_what_is_not_answered_costs_nothing_and_says_why(digits: tuple[Examples,
     labelled = tp.build("vae", digits[0].event, hidden=8, latent=2, classes=10)
     for key in ("speed", "latency", "scoring-speed", "encoding-speed", "memory"):
         assert METRICS[key].compared and (METRICS[key](Subject(labelled, protocol)).value or 0) > 0
+    bare = Protocol.prepare(*(Examples(x.data, x.event) for x in digits), extractor="pixels")
+    for key in ("scoring-speed", "encoding-speed"):
+        assert METRICS[key](Subject(labelled, bare)).value, "what is scored needs no label of its own"
     with torch.no_grad():
         next(labelled.parameters()).fill_(torch.nan)
     assert "diverged" in METRICS["memory"](Subject(labelled, protocol)).note

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from math import ceil, floor, sqrt
 
 import torch
+from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.evaluation.figure import Figure
@@ -60,7 +61,7 @@ def scoring_speed(
 
     Args:
         model: bounds log p(x).
-        x: examples, with labels if the model is conditioned on them; they are taken again if they are few.
+        x: examples, of which some are taken again if they are few; a model with labels is told 0 of all.
         batch: examples a call.
         repeats: timed blocks, at most.
         seconds: wall-clock time to spend, about.
@@ -72,9 +73,9 @@ def scoring_speed(
         >>> scoring_speed(model, model.sample(10, seed=0), repeats=2).unit
         'images/s'
     """
-    given = _repeated(x, batch)
+    given, label = _repeated(x, batch), _some_label(model)
     return speed_of(
-        lambda n, seed: model.log_prob_bounds(given[:n], seed=seed),
+        lambda n, seed: model.log_prob_bounds(given[:n], label=label, seed=seed),
         model,
         batch=batch,
         repeats=repeats,
@@ -94,8 +95,8 @@ def encoding_speed(
         >>> encoding_speed(model, model.sample(10, seed=0), repeats=2).unit
         'examples/s'
     """
-    given = _repeated(x, batch)
-    ask: Ask = lambda n, _: model.encode(given[:n])  # noqa: E731
+    given, label = _repeated(x, batch), _some_label(model)
+    ask: Ask = lambda n, _: model.encode(given[:n], label=label)  # noqa: E731
     return speed_of(ask, model, batch=batch, repeats=repeats, seconds=seconds)
 
 
@@ -173,6 +174,11 @@ def seconds_each(ask: Ask, *, batch: int = 4, seed: int = 0) -> float:
 def drawing(model: Sampler) -> Ask:
     """Return the question that draws samples, of any labels."""
     return lambda n, seed: model.sample(n, label=model.any_label, seed=seed)
+
+
+def _some_label(model: Model) -> Tensor | int | None:
+    """Return a label for all examples, which no cost depends on."""
+    return model.any_label if model.embedding else 0 if model.classes else None
 
 
 def _repeated(x: Examples, n: int) -> Examples:
