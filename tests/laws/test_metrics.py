@@ -58,6 +58,13 @@ def test_known_things_are_ordered_as_theory_says(name, figures):
     assert violated(name, figures[name]) == []
 
 
+def test_by_pixels_noise_is_neither_precise_nor_dense_where_a_network_may_take_it_for_typical(digits):
+    protocol = digits.protocol.changed(extractor="pixels")
+    for name in ("precision", "density"):
+        real, noise = (of(name, digits.things[thing], protocol) for thing in (REAL, GAUSSIAN))
+        assert real.value - noise.value > 5 * (real.error**2 + noise.error**2) ** 0.5
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if METRICS[name].better])
 def test_real_halves_are_better_than_noise(name, figures):
     """Also where the order of a single thing is exempt: some noise is worse, or one class alone is."""

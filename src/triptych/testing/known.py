@@ -40,16 +40,20 @@ a tenth less of the data no more clearly), and that what is alike may differ by.
 _FEW_MISSING = (
     "of data that lack a tenth no classifier is right of more than 55 %, which many examples are needed to see"
 )
+_TYPICAL = "a network may see a typical example in noise, as MNIST's sees an 8"
 NO_ORDER: dict[str, dict[str, str]] = {
     "precision": {
         MISSING: "the samples that are there are as good",
         ONLY: "the samples that are there are as good",
         BLURRED: "blurred images lie inside the data",
+        GAUSSIAN: _TYPICAL,
     },
+    "coverage": {BLURRED: "blurred images lie near the images that they are of"},
     "density": {
         MISSING: "the samples that are there are as good",
         ONLY: "the samples that are there are as good",
         BLURRED: "blurred images lie inside the data, where they are dense",
+        GAUSSIAN: _TYPICAL,
     },
     "modes": {
         BLURRED: "a blurred image keeps its class",
