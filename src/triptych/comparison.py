@@ -12,6 +12,7 @@ from triptych.catalogue import CATALOGUE, build, find
 from triptych.data.examples import Examples
 from triptych.data.load import hold_out
 from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
+from triptych.evaluation.duplicates import leak
 from triptych.evaluation.measure import Measures
 from triptych.evaluation.protocol import Protocol
 from triptych.event import Event
@@ -105,6 +106,7 @@ def compare(
     panels = pooled_panels(assessed.panels(out / FOLDER), [len(several) for several in trained])
     real = measured_reference(assessed.protocol, out / FOLDER)
     here = any(name in CATALOGUE for name in models)
+    leaked = leak(assessed.protocol)
     chosen = {**budget, "seeds": seeds, "validation_share": share} if here else {}  # runs have settings of their own
     write_report(
         out,
@@ -113,7 +115,7 @@ def compare(
         commands=[command] if command else [],
         settings={k: v for k, v in chosen.items() if v is not None},
         real=real,
-        notes=[*_of_data(train, test), *(_foreign(models) if here else [])],
+        notes=[*([leaked] if leaked else []), *(_foreign(models) if here else [])],
     )
     if not quiet:
         _print(panels, real, assessed.protocol, out)
@@ -156,11 +158,6 @@ def trainings_of(name: str, plan: Plan, out: Path, seeds: int) -> list[Trained]:
         for i, place in enumerate(places)
     ]
     return [replace(one, name=place.name) for one, place in zip(done, places, strict=True)]
-
-
-def _of_data(train: Examples, test: Examples) -> list[str]:
-    """Return what a reader must know of the data."""
-    return []
 
 
 def _foreign(models: Sequence[str]) -> list[str]:

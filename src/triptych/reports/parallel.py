@@ -17,6 +17,8 @@ _MAGNITUDES = 20.0
 """A measure of positive values whose largest is so many times the smallest is drawn by its logarithm."""
 _REPEATED = ("bits-per-dim",)
 """Measures that say what another one says."""
+_MIXED = ("nats",)
+"""Measures whose figures say themselves how they were measured: exact =, bound ≥."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def axes_of(models: Sequence[Measures]) -> list[Axis]:
     for key in models[0].figures if models else ():
         metric = METRICS[key]
         figures = [(i, m.figures[key]) for i, m in enumerate(models) if m.figures[key].value is not None]
-        if metric.better and key not in _REPEATED and len(figures) > 1 and len({f.protocol for _, f in figures}) == 1:
+        alike = key in _MIXED or len({figure.protocol for _, figure in figures}) == 1
+        if metric.better and key not in _REPEATED and len(figures) > 1 and alike:
             missing = tuple(m.name for m in models if m.figures[key].value is None)
             found.append(_axis(key, figures, missing))
     return found
