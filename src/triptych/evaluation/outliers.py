@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor
 
 from triptych.data.examples import Examples
@@ -49,7 +51,7 @@ def outliers(subject: Subject) -> Table:
         raise Unanswered("; ".join(map(str, missing.values())))
     rows = {name: _row(name, *both) for name, both in scores.items()}
     reasons = (f"No {name}: {why}." for name, why in missing.items() if not isinstance(why, UnsupportedQuery))
-    against = protocol.against.source.get("spec", "other data")
+    against = Path(str(protocol.against.source.get("spec", "other data"))).stem
     title = f"{len(other):,} examples of {against} against {len(own):,} test examples"
     return Table(title, ("AUROC", "mean, test data", "mean, other data"), rows, " ".join([_NOTE, *reasons]))
 
