@@ -106,6 +106,8 @@ def test_what_has_no_outliers_says_why() -> None:
         outliers(Subject(Lost((0.2,)), protocol(against=images(9, 0.1, 0))))
     with pytest.raises(DataError, match="other examples are of a vector of 2"):
         protocol(against=Examples(torch.zeros(3, 2), Event((2,))))
+    with pytest.raises(UnsupportedQuery, match="does not answer log_prob_bounds"):
+        protocol(background=tp.build("gan", EVENT, hidden=8))
 
 
 class Lost(Pixels):

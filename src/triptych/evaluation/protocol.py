@@ -54,6 +54,7 @@ class Protocol:
         DataError: for examples or models of different events, fewer than 2 examples to compare, or fewer than were
             asked for.
         ConfigurationError: for numbers below 1.
+        UnsupportedQuery: for a background that does not bound log p(x).
     """
 
     data: str
@@ -76,6 +77,8 @@ class Protocol:
         for name, other in {"other examples are": self.against, "the background is": self.background}.items():
             if other is not None and not other.event.same_space(self.event):
                 raise DataError(f"{name} of a {other.event}, the data of a {self.event}")
+        if self.background is not None:
+            self.background.log_prob_bounds  # noqa: B018 - it says so if the model does not answer
         there = min(len(self.train), len(self.test))
         if not 2 <= self.samples <= there:
             raise DataError(
