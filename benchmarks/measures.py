@@ -83,7 +83,7 @@ def stored(found: Known, figures: Figures, seconds: Mapping[str, float], broken:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, store; return 1 if theory was contradicted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="digits", help="labelled data, as for `triptych train`")
+    parser.add_argument("--data", default="digits", help="labelled images, as for `triptych train`")
     parser.add_argument("--n", type=int, default=400, help="samples and test examples that are compared")
     parser.add_argument("--features", default="auto", help="as for `triptych evaluate`")
     parser.add_argument("--seed", type=int, default=0)

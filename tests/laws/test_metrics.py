@@ -186,7 +186,9 @@ def test_what_contradicts_theory_is_told(figures):
 
 def test_known_things_need_labels_and_enough_examples(digits):
     train = digits.protocol.train
-    with pytest.raises(DataError, match="labelled data"):
+    with pytest.raises(DataError, match="labelled images"):
         known(replace(train, labels=None), train, 10)
+    with pytest.raises(DataError, match="labelled images"):
+        known(*load("ring"), 10)
     with pytest.raises(DataError, match="ask for fewer"):
         known(train, train, len(train))

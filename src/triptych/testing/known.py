@@ -1,4 +1,4 @@
-"""Known things in a model's place: examples of which theory says how a measure of samples must order them."""
+"""Known things in a model's place: images of which theory says how a measure of samples must order them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from triptych.data.examples import Examples
@@ -17,7 +16,6 @@ from triptych.evaluation.figure import Figure
 from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.metrics.registry import NOVELTY, SAMPLES
 from triptych.evaluation.protocol import Protocol
-from triptych.event import Event
 from triptych.noise import mix
 
 REAL, COPIES, MISSING, ONLY, BLURRED, GAUSSIAN, UNIFORM = THINGS = (
@@ -90,16 +88,16 @@ def known(
     seed: int = 0,
     cache: Path | None = None,
 ) -> Known:
-    """Make known things of labelled data.
+    """Make known things of labelled images.
 
-    Unseen real data and all that is made of it (a class left out, one class alone, each pixel the mean of its 3 × 3
-    neighbours, which vectors have not) are of the half of the training split that the protocol does not have. Gaussian
-    noise has the mean and the spread of each dimension, uniform noise their range. Of one class alone examples are
-    repeated if there are fewer than n.
+    Unseen real data and all that is made of it (a class left out, one class alone, each pixel the mean of the 3 × 3
+    around it) are of the half of the training split that the protocol does not have. Gaussian noise has the mean and
+    the spread of each pixel, uniform noise the range of levels. Of one class alone images are repeated if there are
+    fewer than n. In few dimensions theory says less, since noise covers the data: there are no known things of vectors.
 
     Args:
-        train: labelled examples of at least two classes.
-        test: held-out examples.
+        train: labelled images of at least two classes.
+        test: held-out images.
         n: how many of each, and samples of the protocol.
         data: name of the data.
         extractor: see `triptych.evaluation.features.resolve_extractor`.
@@ -107,16 +105,21 @@ def known(
         cache: folder of trained extractors.
 
     Raises:
-        DataError: for data without labels, or fewer than 2 n training examples.
+        DataError: for vectors, data without labels, or fewer than 2 n training examples.
 
     Example:
         >>> import triptych as tp
-        >>> found = known(*tp.data.load("ring"), 100)
-        >>> sorted(found.things["one class missing"].labels.unique().tolist())
-        [1, 2, 3, 4, 5, 6, 7]
+        >>> found = known(*tp.data.load("digits"), 100, extractor="pixels")
+        >>> found.things["one class missing"].labels.unique().tolist()
+        [1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
-    if train.labels is None or train.labels.dim() > 1 or len(torch.unique(train.labels)) < 2:
-        raise DataError("known things are made of labelled data: expected at least 2 classes")
+    if (
+        not train.event.is_image
+        or train.labels is None
+        or train.labels.dim() > 1
+        or len(torch.unique(train.labels)) < 2
+    ):
+        raise DataError("known things are made of labelled images: expected at least 2 classes")
     if len(train) < 2 * n:
         raise DataError(f"{n:,} examples of each half were asked for and there are {len(train):,}: ask for fewer")
     order = torch.randperm(len(train), generator=_generator(seed, 114))
@@ -130,7 +133,7 @@ def known(
         COPIES: _drawn(seen, n, _generator(seed, 116)),
         MISSING: _drawn(unseen[~left_out], n, _generator(seed, 117)),
         ONLY: _drawn(unseen[left_out], n, _generator(seed, 118)),
-        **({BLURRED: _blurred(real)} if train.event.is_image else {}),
+        BLURRED: _blurred(real),
         **_noises(unseen, n, _generator(seed, 119)),
     }
     return Known(protocol, things)
@@ -204,13 +207,10 @@ def _blurred(images: Examples) -> Examples:
 
 
 def _noises(pool: Examples, n: int, generator: torch.Generator) -> dict[str, Examples]:
-    """Return noise of each dimension's mean and spread, and noise of its range; images are rounded to levels."""
+    """Return noise of each pixel's mean and spread and noise of the range of levels, rounded to them."""
     event, x = pool.event, pool.data.float()
+    highest = (event.levels or 1) - 1
     drawn = torch.randn(n, *event.shape, generator=generator) * x.std(0) + x.mean(0)
-    low, high = (x.amin(0), x.amax(0)) if event.levels is None else (0.0, float(event.levels - 1))
-    flat = torch.rand(n, *event.shape, generator=generator) * (high - low) + low
-    return {name: Examples(_stored(values, event), event) for name, values in {GAUSSIAN: drawn, UNIFORM: flat}.items()}
-
-
-def _stored(values: Tensor, event: Event) -> Tensor:
-    return values if event.levels is None else values.round().clamp(0, event.levels - 1).to(torch.uint8)
+    flat = torch.rand(n, *event.shape, generator=generator) * highest
+    found = {GAUSSIAN: drawn, UNIFORM: flat}
+    return {name: Examples(x.round().clamp(0, highest).to(torch.uint8), event) for name, x in found.items()}
