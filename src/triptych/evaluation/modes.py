@@ -112,8 +112,8 @@ def reverse_divergence(counts: Tensor, share: Tensor) -> tuple[float, float]:
     `KL(p ‖ q) = Σ_k p_k log p_k / q_k`, p_k the share of samples in mode k. Of n draws of the data itself it is about
     `(K - 1) / 2n`, not 0. The error is the jackknife's, over samples: 1 to 1.1 times the deviation of repeated draws,
     up to 1.5 times where p is near q or n is below K. Reference: Srivastava et al. 2017, §4.2; Lin et al. 2018, §4.2;
-    for the bias Miller 1955, *Note on the Bias of Information Estimates*; for the error Efron & Stein 1981, *The Jackknife
-    Estimate of Variance*, §2.
+    for the bias Miller 1955, *Note on the Bias of Information Estimates*; for the error Efron & Stein 1981, *The
+    Jackknife Estimate of Variance*, §2.
 
     Args:
         counts: `(K,)` samples in each mode.
