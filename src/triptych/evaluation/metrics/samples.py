@@ -30,7 +30,7 @@ _CHUNK = 500
 def fid(subject: Subject) -> Figure:
     """Return the Fréchet distance of n samples to n test examples, on the protocol's features."""
     protocol, samples = subject.protocol, subject.samples
-    width = next(protocol.extractor.stream(samples[:1])).shape[1]
+    width = next(protocol.extractor.stream(samples[:2])).shape[1]
     if len(samples) > width and len(samples) * width > STORED:
         seen = summary(protocol.extractor.stream(samples), len(samples))
         return _figure("fid", subject, frechet_between_summaries(seen, protocol.real_summary))
