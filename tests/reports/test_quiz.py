@@ -212,6 +212,10 @@ def test_files_that_are_no_answers_are_told(made, tmp_path):
         score(key, [file, file])
     with pytest.raises(DataError, match="is not the key of a quiz"):
         score(file, [file])
+    for pairs in ({}, {"a": {"run": "b"}}, {"a": 3}):
+        (tmp_path / "key.json").write_text(json.dumps({"quiz": "0", "pairs": pairs}))
+        with pytest.raises(DataError, match="is not the key of a quiz"):
+            score(tmp_path / "key.json", [file])
     with pytest.raises(DataError, match="cannot be read"):
         score(key, [tmp_path / "nowhere.json"])
     file.write_bytes(b"\xff\xfe\x00")

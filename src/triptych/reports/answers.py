@@ -14,6 +14,9 @@ from triptych.errors import DataError
 from triptych.evaluation.forced_choice import FoolingRate, fooling_rate
 
 
+_KEY = "the key of a quiz, which `triptych quiz RUN` writes beside its page"
+
+
 @dataclass(frozen=True)
 class Scored:
     """What came of a quiz.
@@ -50,8 +53,11 @@ def score(key: Path, files: Sequence[Path]) -> Scored:
         DataError: for a file that is no key or no answers, of another quiz or of one person twice, or whose answers
             name a pair twice or pictures that were not shown in it.
     """
-    told = _read(key, "the key of a quiz, which `triptych quiz RUN` writes beside its page", ("quiz", "pairs"))
+    told = _read(key, _KEY, ("quiz", "pairs"))
     pairs, exposure = told["pairs"], told.get("exposure")
+    whole = [isinstance(pair, dict) and {"run", "real", "made"} <= set(pair) for pair in pairs.values()]
+    if not whole or not all(whole):
+        raise DataError(f"{key} is not {_KEY}")
     given: list[_Answer] = []
     unfinished = []
     whose: dict[str, Path] = {}
