@@ -108,5 +108,7 @@ def test_the_jackknife_is_the_one_that_leaves_out_each_sample() -> None:
 
 def test_samples_where_the_data_have_none_are_refused() -> None:
     for counts in (torch.tensor([1, 1]), torch.tensor([0, 0])):
-        with pytest.raises(DataError, match="expected 2 or more, where the data have some"):
+        with pytest.raises(
+            DataError, match="samples of 2 modes: a divergence expects 2 or more, where the data have some"
+        ):
             reverse_divergence(counts, torch.tensor([1.0, 0.0]))

@@ -81,6 +81,7 @@ def test_modes_of_a_mixture_are_those_that_samples_were_put_in(ring: Protocol) -
     p = torch.tensor([0.5, 0.25, 0.25]).double()
     assert divergence.value == pytest.approx(float((p * (p * 8).log()).sum())), "the point between is nearest to mode 0"
     assert METRICS["modes"](Subject(None, ring)).value == 8
+    assert "one sample" in METRICS["modes-kl"](Subject(made.samples[:1], ring)).note
 
 
 def test_classes_of_labelled_data_are_told_by_the_classifier(protocol: Protocol, digits: Split) -> None:

@@ -130,9 +130,7 @@ def reverse_divergence(counts: Tensor, share: Tensor) -> tuple[float, float]:
     n = int(counts.sum())
     there = counts > 0
     if n < 2 or bool((share[there] <= 0).any()):
-        raise DataError(
-            f"{n} samples in modes of shares {share.tolist()}: expected 2 or more, where the data have some"
-        )
+        raise DataError(f"{n} samples of {len(share)} modes: a divergence expects 2 or more, where the data have some")
     count, log_share = counts[there].double(), share[there].double().log()
     own, less = torch.special.xlogy(count, count), torch.special.xlogy(count - 1, count - 1)
     total = float((own - count * log_share).sum())

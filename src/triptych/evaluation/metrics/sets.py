@@ -91,6 +91,8 @@ def modes(subject: Subject) -> Figure:
 def modes_kl(subject: Subject) -> Figure:
     """Return KL(samples ‖ data) of the shares of modes; every sample is in the nearest or most probable one."""
     found = mode_counts(subject)
+    if found.samples < 2:
+        raise Unanswered("one sample has no shares of modes: draw more")
     value, error = reverse_divergence(found.counts, found.share)
     there = int((found.share > 0).sum())
     bias = f"about {(there - 1) / (2 * found.samples):.2g} of it comes of counting {found.samples:,} samples"
