@@ -71,12 +71,17 @@ class Costly(Sampler, Encoder, Bounded):
 
 def test_speeds_are_those_of_the_answers(clock: Clock) -> None:
     model, few = Costly(clock, 0.0005), Examples(torch.zeros(10, 3), EVENT)
-    for found in (scoring_speed(model, few), encoding_speed(model, few), sampling_speed(model)):
+    asked = {
+        "scoring": scoring_speed(model, few),
+        "encoding": encoding_speed(model, few),
+        "batch": sampling_speed(model),
+    }
+    for name, found in asked.items():
         assert found.value == pytest.approx(2000, rel=1e-3) and found.unit == "examples/s"
-        assert found.protocol.startswith("batch-64@cpu-") and found.error is not None
+        assert found.protocol.startswith(f"{name}-64@cpu-") and found.error is not None
     started = clock.now
     slow = scoring_speed(Costly(clock, 0.15), few, seconds=2.0)
-    assert slow.value == pytest.approx(1 / 0.15, rel=1e-3) and slow.protocol.startswith("batch-6@")
+    assert slow.value == pytest.approx(1 / 0.15, rel=1e-3) and slow.protocol.startswith("scoring-6@")
     assert clock.now - started < 4, "of which a second tells what can be afforded"
 
 
@@ -120,9 +125,9 @@ def test_the_memory_of_sampling_is_of_the_batch_and_the_weights(clock: Clock) ->
     assert weights(Costly(clock)) == MIB
     found = sampling_memory(Costly(clock, numbers=1 << 15))
     assert found.value == pytest.approx(1 + 64 * 4 / 32, abs=0.05) and found.unit == "MiB"
-    assert found.protocol.startswith("batch-64@cpu-") and (found.error or 0) < 0.01
+    assert found.protocol.startswith("memory-64@cpu-") and (found.error or 0) < 0.01
     slow = sampling_memory(Costly(clock, 0.05, numbers=1 << 15))
-    assert slow.protocol.startswith("batch-16@") and slow.value == pytest.approx(1 + 16 * 4 / 32, abs=0.05)
+    assert slow.protocol.startswith("memory-16@") and slow.value == pytest.approx(1 + 16 * 4 / 32, abs=0.05)
 
 
 def test_a_model_that_computes_with_numpy_is_counted_too() -> None:

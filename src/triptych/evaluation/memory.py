@@ -42,7 +42,7 @@ def sampling_memory(model: Sampler, *, seconds: float = 1.0, seed: int = 0) -> F
     Example:
         >>> import triptych as tp
         >>> found = sampling_memory(tp.GAN(tp.Event((1, 8, 8), 17), hidden=8))
-        >>> found.unit, found.protocol.startswith("batch-64@cpu")
+        >>> found.unit, found.protocol.startswith("memory-64@cpu")
         ('MiB', True)
     """
     affordable = seconds / seconds_each(drawing(model), seed=seed)
@@ -55,7 +55,7 @@ def sampling_memory(model: Sampler, *, seconds: float = 1.0, seed: int = 0) -> F
     model.sample(count, label=model.any_label, seed=mix(seed, 0))  # the first of a size keeps what later ones find
     found = torch.tensor([draw(i) + weights(model) for i in range(REPEATS)]).double() / MIB
     error = float(found.std()) / len(found) ** 0.5
-    return Figure(float(found.mean()), error, "MiB", f"batch-{count}@{where(model)}")
+    return Figure(float(found.mean()), error, "MiB", f"memory-{count}@{where(model)}")
 
 
 def weights(model: Model) -> int:

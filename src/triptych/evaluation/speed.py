@@ -77,6 +77,7 @@ def scoring_speed(
     return speed_of(
         lambda n, seed: model.log_prob_bounds(given[:n], label=label, seed=seed),
         model,
+        name="scoring",
         batch=batch,
         repeats=repeats,
         seconds=seconds,
@@ -97,17 +98,25 @@ def encoding_speed(
     """
     given, label = _repeated(x, batch), _some_label(model)
     ask: Ask = lambda n, _: model.encode(given[:n], label=label)  # noqa: E731
-    return speed_of(ask, model, batch=batch, repeats=repeats, seconds=seconds)
+    return speed_of(ask, model, name="encoding", batch=batch, repeats=repeats, seconds=seconds)
 
 
 def speed_of(
-    ask: Ask, model: Model, *, batch: int = BATCH, repeats: int = 5, seconds: float = 2.0, seed: int = 0
+    ask: Ask,
+    model: Model,
+    *,
+    name: str = "batch",
+    batch: int = BATCH,
+    repeats: int = 5,
+    seconds: float = 2.0,
+    seed: int = 0,
 ) -> Figure:
     """Return how many examples a second an answer takes; see `sampling_speed`.
 
     Args:
         ask: the question.
         model: which is asked.
+        name: that the protocol begins with.
         batch: examples a call.
         repeats: timed blocks, at most.
         seconds: wall-clock time to spend, about.
@@ -127,7 +136,7 @@ def speed_of(
     error = 1.2533 * statistics.stdev(speeds) / len(speeds) ** 0.5 if len(speeds) > 1 else None
     unit = "images/s" if model.event.is_image else "examples/s"
     note = "" if error is not None else "timed once"
-    return Figure(statistics.median(speeds), error, unit, f"batch-{count}@{where(model)}", note=note)
+    return Figure(statistics.median(speeds), error, unit, f"{name}-{count}@{where(model)}", note=note)
 
 
 def latency(model: Sampler, *, seconds: float = 0.5, seed: int = 0) -> Figure:
@@ -145,7 +154,7 @@ def latency(model: Sampler, *, seconds: float = 0.5, seed: int = 0) -> Figure:
     Example:
         >>> import triptych as tp
         >>> found = latency(tp.GAN(tp.Event((2,)), hidden=8), seconds=0.1)
-        >>> found.unit, found.protocol.startswith("single@cpu-")
+        >>> found.unit, found.protocol.startswith("latency@cpu-")
         ('ms', True)
     """
     ask = drawing(model)
@@ -155,7 +164,7 @@ def latency(model: Sampler, *, seconds: float = 0.5, seed: int = 0) -> Figure:
     started = time.perf_counter()
     while len(times) < FEWEST or (len(times) < MOST and time.perf_counter() - started < seconds):
         times.append(1000 * _timed(ask, 1, mix(seed, 4, len(times))))
-    return Figure(*median_and_error(times), "ms", f"single@{where(model)}")
+    return Figure(*median_and_error(times), "ms", f"latency@{where(model)}")
 
 
 def median_and_error(times: Sequence[float]) -> tuple[float, float]:
