@@ -21,7 +21,8 @@ _CHEAP = 1 << 40
 """Multiplications that an estimate may take, about a minute: longer ones are measured if they are asked for by name."""
 _NOTE = (
     "= exact, ≥ lower bound, ≤ upper bound, ≈ estimate; ± standard error over examples. {measure}. Rows of different "
-    "protocols are not comparable; a density and a probability never are"
+    "protocols are not comparable; a density and a probability never are. An estimate without a value takes more than "
+    "a minute: ask for it by its name"
 )
 _PROBABILITIES = "Exact values, bounds and laws of images are probabilities of images of {levels} levels"
 _DENSITIES = "Exact values, bounds and laws of vectors are densities in the data's own units"

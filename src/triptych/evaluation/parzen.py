@@ -219,12 +219,7 @@ def parzen_figure(subject: Subject) -> Figure:
     """Return the estimate of a model, or of as many training examples in its place, as one figure; see `parzen`.
 
     Args:
-        subject: a model that samples, training examples (None), or given examples, under a protocol whose `kernels`
-            is n. Of given examples all are taken.
-
-    Raises:
-        Unanswered: for a model that does not sample, or samples that are not finite.
-        DataError: for fewer than 4 training examples.
+        subject: as of `parzen`; or training examples (None), or given ones, of which all are taken.
 
     Example:
         >>> import triptych as tp
