@@ -65,6 +65,7 @@ def test_plain_images_are_more_probable_than_the_models_own_and_two_scores_find_
     assert list(found) == ["likelihood", "typicality", "complexity", "ratio"]
     assert found["likelihood"] == 0, "the known failure"
     assert found["typicality"] == 1 and found["complexity"] == 1
+    assert table.rows["complexity"][0].error == pytest.approx((201 / 202 / 202 / 200) ** 0.5), "Laplace's rule"
     own, other = table.rows["likelihood"][1:]
     entropy = 64 * -(0.2 * math.log(0.2) + 0.8 * math.log(0.05))
     assert own.value == pytest.approx(entropy, abs=4 * (own.error or 0))

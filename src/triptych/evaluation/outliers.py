@@ -8,7 +8,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import DataError, UnsupportedQuery
-from triptych.evaluation.figure import Figure
+from triptych.evaluation.figure import Figure, proportion
 from triptych.evaluation.likelihood import mean_and_error
 from triptych.evaluation.protocol import Protocol, subset
 from triptych.evaluation.reject import check_classes
@@ -122,11 +122,16 @@ def _of_reconstruction(subject: Subject, own: Examples, other: Examples) -> Scor
 
 
 def _row(name: str, inside: Tensor, outside: Tensor) -> tuple[Figure, ...]:
-    """Return the area under the curve, and the mean score of either side."""
+    """Return the area under the curve, and the mean score of either side.
+
+    Where all of one side score higher, DeLong's error is 0; then it is the binomial one of the smaller side.
+    """
     area, unit = auroc(inside, outside), "" if name == "reconstruction" else "nats"
     protocol = f"auroc-{name}@test-{len(inside)}|{len(outside)}"
     means = (_mean(side, unit, f"{name}-{len(side)}") for side in (inside, outside))
-    return (Figure(area.value, area.error, "", protocol), *means)
+    n = min(len(inside), len(outside))
+    error = area.error or (proportion(area.value * n, n).error or 0) / 100
+    return (Figure(area.value, error, "", protocol), *means)
 
 
 def _mean(scores: Tensor, unit: str, protocol: str) -> Figure:
