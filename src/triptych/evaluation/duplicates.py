@@ -86,7 +86,7 @@ def near_duplicate(found: Nearest) -> Tensor:
 
     Where examples have a smooth density of m dimensions, the volumes up to a query's K nearest are uniform, so that
     the nearest is at r1 or less of the K-th at rK with a probability of at most `p = (K - 1) (r1 / rK)^m`. A query is
-    a near-duplicate if `N p ≤ 0.01`: a false one in a hundred data sets, or in four where dimensions are mixed. m is
+    a near-duplicate if `N p ≤ 0.01`; of Gaussian and uniform data 0 to 4 % of the sets have a false one. m is
     estimated where the query is, from the outer half of its neighbours, which an example's duplicates do not reach:
     `m = (1 + 1 / √k) log(K / k) / log(rK / rk)`, k = K / 2, a standard error above the estimate, since too low an m
     hides duplicates. The median over the queries bounds it, for too high an m invents them (where distances are equal
@@ -193,7 +193,7 @@ def duplicates(subject: Subject) -> Table:
     leaked = between(test, train, seed=seed, progress=subject.progress)
     rows = {**_rows("training", inside, "train"), **_rows("test in training", leaked, "test")}
     pairs = [*_shown("train", inside), *_shown("test", leaked)]
-    note = "near: nearer than a smooth density explains; one false one is expected in some hundred such data sets"
+    note = "near: nearer than a smooth density explains; in some hundred such data sets one to four have a false one"
     note += f"; e.g. {'; '.join(pairs)}" if pairs else ""
     return Table(f"duplicates in {protocol.data}", ("examples", "share, %"), rows, note)
 
