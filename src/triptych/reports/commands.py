@@ -35,7 +35,7 @@ def data_flags(source: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> data_flags({"spec": "ring", "count": 400, "seed": 3, "test_fraction": 0.25, "skip_bad": False})
-        ['--data', 'ring', '--count', '400', '--data-seed', '3']
+        ['--data', 'ring', '--data-seed', '3', '--count', '400']
     """
     if "spec" not in source:
         return []
