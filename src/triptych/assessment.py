@@ -11,6 +11,7 @@ import torch
 from triptych.data.examples import Examples
 from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.asked import Asked
+from triptych.evaluation.features import Extractor
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
 from triptych.evaluation.measure import pooled
@@ -116,14 +117,13 @@ class Assessment:
         importance: int = IMPORTANCE_SAMPLES,
         kernels: int = KERNELS,
         scored: int | None = None,
-        extractor: str = "auto",
+        extractor: str | Extractor = "auto",
         against: Examples | None = None,
         background: Model | None = None,
         progress: bool = False,
     ) -> None:
         self.trained = trained
         self.progress = progress
-        name = ("stacked-" if train.source.get("stack") else "") + Path(str(train.source.get("spec", "data"))).stem
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [one.model.to(device) for one in trained]
         afforded = affordable_samples(models)
@@ -131,7 +131,7 @@ class Assessment:
         self.protocol = Protocol.prepare(
             train,
             test,
-            data=name,
+            data=data_name(train),
             seed=seed,
             samples=samples,
             importance=importance,
@@ -221,6 +221,11 @@ def _pooled(group: Sequence[Panel]) -> Panel:
         any(panel.diverged for panel in group),
         tuple(panel.curves for panel in group[1:]),
     )
+
+
+def data_name(train: Examples) -> str:
+    """Return how protocols and extractors call the data: the last part of its spec, without an ending."""
+    return ("stacked-" if train.source.get("stack") else "") + Path(str(train.source.get("spec", "data"))).stem
 
 
 def short_names(names: Sequence[str]) -> list[str]:

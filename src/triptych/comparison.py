@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from triptych.assessment import Assessment, Trained, load_run, pooled_panels, records_of
+from triptych.assessment import Assessment, Trained, data_name, load_run, pooled_panels, records_of
 from triptych.catalogue import CATALOGUE, build, find
 from triptych.data.examples import Examples
 from triptych.data.load import hold_out
 from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
 from triptych.evaluation.duplicates import leak
+from triptych.evaluation.features import resolve_extractor
 from triptych.evaluation.measure import Measures
 from triptych.evaluation.protocol import Protocol
 from triptych.event import Event
@@ -97,12 +98,13 @@ def compare(
     if seeds < 1:
         raise ConfigurationError(f"{seeds} seeds were asked for: expected at least 1 training of each model")
     check_place(out)
+    features = resolve_extractor(extractor, train, test, data=data_name(train), seed=seed)  # told before any training
     share = VALIDATED if train.resident else 0.0
     rest, valid = hold_out(train, share, seed)
     budget = {"minutes": minutes, "steps": steps, "batch_size": batch_size}
     plan = Plan(rest, valid, budget, seed, overwrite, quiet)
     trained = [trainings_of(name, plan, out, seeds) for name in models]
-    assessed = Assessment([one for several in trained for one in several], train, test, seed=seed, extractor=extractor)
+    assessed = Assessment([one for several in trained for one in several], train, test, seed=seed, extractor=features)
     panels = pooled_panels(assessed.panels(out / FOLDER), [len(several) for several in trained])
     real = measured_reference(assessed.protocol, out / FOLDER)
     here = any(name in CATALOGUE for name in models)

@@ -141,6 +141,7 @@ def test_a_run_that_came_trained_is_beside_the_others_and_said_to_be(twice, tmp_
 def test_what_is_refused(twice, tmp_path):
     out = tmp_path / "report"
     assert "0 seeds were asked for: expected at least 1" in refused(*COMPARE, "--seeds", 0, "--out", out)
+    assert "no feature extractor" in refused(*COMPARE, "--features", "nosuch", "--out", out)
     assert "trained under another budget (steps: 12 there, 9 here)" in refused(
         "compare", *DIGITS, "vae", "--steps", 9, "--out", twice
     )

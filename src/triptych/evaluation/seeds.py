@@ -1,4 +1,4 @@
-"""Figures of a model that was trained several times, with a seed of its own each: means, and errors that contain both."""
+"""Figures of a model that was trained several times, each with a seed of its own: means, and errors that hold."""
 
 from __future__ import annotations
 
