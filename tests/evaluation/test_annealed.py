@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributions import Independent, Uniform
 
 import triptych as tp
 from tests.program import refused, well
 from triptych.data import Examples
+from triptych.distributions import DistributionPrior
 from triptych.evaluation import METRICS, Protocol, Subject, Unanswered, annealed
 from triptych.evaluation.annealed import Annealer, annealing
 from triptych.evaluation.evidence import likelihood
@@ -95,6 +97,9 @@ def test_what_has_no_answer_says_why(digits: Split, protocol: Protocol) -> None:
     gan = tiny("gan", digits)
     assert "does not know log p(x) exactly" in METRICS["exact"](Subject(gan, protocol)).note
     assert "GAN gives no bound" in METRICS["iwae"](Subject(gan, protocol)).note
+    flat = Independent(Uniform(-torch.ones(2), torch.ones(2)), 1)
+    bounded = tiny("vae", digits, prior=DistributionPrior(flat))
+    assert "the prior of this VAE is bounded" in METRICS["ais"](Subject(bounded, protocol)).note
     assert METRICS["ais"](Subject(None, protocol)).note == "real data, not a model"
     with torch.no_grad():
         next(gan.parameters()).fill_(torch.nan)

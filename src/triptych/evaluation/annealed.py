@@ -29,7 +29,7 @@ from triptych.evaluation.parts import Part, Parts
 from triptych.evaluation.protocol import Protocol, subset
 from triptych.evaluation.studies import Table
 from triptych.evaluation.subject import Subject, Unanswered
-from triptych.models.latent_variable import LatentVariable
+from triptych.models.latent_variable import LatentVariable, is_bounded
 from triptych.models.questions import Decoder, Density
 from triptych.noise import Noise, mix
 from triptych.queries.progress import watched
@@ -174,13 +174,15 @@ def annealer(subject: Subject) -> Annealer:
     """Return the annealer of a subject's model.
 
     Raises:
-        Unanswered: for a model without codes, or without a prior of them.
+        Unanswered: for a model without codes, or without a prior of them that is a density on all of R^d.
     """
     model = subject.model
     name = type(model).__name__
     if isinstance(model, Density):
         raise Unanswered(f"{name} has log p(x) exactly: ask for exact")
     if isinstance(model, LatentVariable):
+        if is_bounded(model.code_space.prior):
+            raise Unanswered(f"the prior of this {name} is bounded, and annealing moves codes freely: give it another")
         return Annealer(model, subject.protocol, subject.progress)
     if isinstance(model, Decoder):
         raise Unanswered(f"{name} has no prior p(z), and so no p(x): annealing is of models that have one (vae, gan)")

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
-from triptych.distributions import Law, Prior, StandardNormal
+from triptych.distributions import DistributionPrior, Law, Prior, StandardNormal
 from triptych.models.questions import LatentSampler
 
 
@@ -39,6 +40,22 @@ def uniform_space(latent: int) -> CodeSpace:
     [-1.0, 0.0, 1.0]
     """
     return CodeSpace(StandardNormal(latent), lambda u: torch.erf(u / 2**0.5))
+
+
+def is_bounded(prior: Prior) -> bool:
+    """Return whether a prior that a user gave as a distribution is 0 somewhere, such as a uniform one.
+
+    >>> from torch.distributions import Independent, Laplace, Uniform
+    >>> zeros, ones = torch.zeros(2), torch.ones(2)
+    >>> [is_bounded(DistributionPrior(Independent(law(zeros, ones), 1))) for law in (Laplace, Uniform)]
+    [False, True]
+    """
+    if not isinstance(prior, DistributionPrior):
+        return False
+    support = prior.current.support
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return isinstance(support, (constraints.interval, constraints.greater_than, constraints.greater_than_eq))
 
 
 class LatentVariable(LatentSampler):
