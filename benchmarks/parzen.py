@@ -2,7 +2,8 @@
 
     python benchmarks/parzen.py --data ../shared/data/mnist --store benchmarks/results/parzen-mnist.json
 
-16,384 training images stand in the place of a model's samples, a thousand others choose the exact sum's bandwidth.
+16,384 training images (`--images`) stand in the place of a model's samples, a thousand others choose the exact sum's
+bandwidth.
 Nowozin et al. 2016, f-GAN, §4.1, print 502 ± 6 nats for training images.
 """
 
@@ -18,12 +19,14 @@ from sklearn.neighbors import KernelDensity  # type: ignore[import-untyped]
 from triptych.data import load
 from triptych.evaluation.likelihood import mean_and_error
 from triptych.evaluation.parzen import kernel_log_density, parzen_estimate, points_of
+from triptych.evaluation.protocol import KERNELS
 
 
 def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="hub:ylecun/mnist")
+    parser.add_argument("--images", type=int, default=KERNELS, help="training images with a kernel")
     parser.add_argument("--test", type=int, default=2000, help="test images of the exact sum")
     parser.add_argument("--tree-test", type=int, default=300, help="test images of the trees, which are slow")
     parser.add_argument("--bandwidths", type=float, nargs="+", default=[0.1, 0.12])
@@ -32,7 +35,7 @@ def main() -> None:
     torch.set_num_threads(1)
     train, test = load(given.data)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    valid, centres = points_of(train[order[:1000]]), points_of(train[order[1000 : 1000 + 16_384]])
+    valid, centres = points_of(train[order[:1000]]), points_of(train[order[1000 : 1000 + given.images]])
     found = parzen_estimate(centres, valid, points_of(test[: given.test]))
     mean, error = mean_and_error(found.log_density)
     rows = {"exact": {"nats": mean, "error": error, "bandwidth": found.bandwidth, "test": given.test}}
@@ -56,7 +59,8 @@ def main() -> None:
 
 def _command(given: argparse.Namespace) -> list[str]:
     widths = " ".join(map(str, given.bandwidths))
-    return ["benchmarks/parzen.py", f"--test {given.test} --tree-test {given.tree_test} --bandwidths {widths}"]
+    sizes = f"--images {given.images} --test {given.test} --tree-test {given.tree_test}"
+    return ["benchmarks/parzen.py", f"{sizes} --bandwidths {widths}"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from triptych.evaluation import METRICS, Figure, Measures
-from triptych.reports.verdict import Verdict, apart, leaders, verdicts
+from triptych.reports.verdict import Verdict, apart, comparable, leaders, verdicts
 
 HELD_OUT = Figure(1.0, 0.5, "%")
 REAL = Measures("training data", "", "", (), "none", {"fid": Figure(2.0, 0.1)})
@@ -44,6 +44,24 @@ def test_only_those_tied_with_the_best_lead() -> None:
     three = [model(n, fid=Figure(v, 1.0)) for n, v in (("a", 5.0), ("b", 6.0), ("c", 9.0))]
     assert [m.name for m in leaders(three, "fid")] == ["a", "b"]
     assert not apart(Figure(1.0), Figure(1.0)) and apart(Figure(1.0), Figure(1.1))
+
+
+def test_a_tie_by_one_measure_says_what_others_tell() -> None:
+    a = model("a", fid=Figure(5.0, 1.0), precision=Figure(63.0, 3.0), recall=Figure(90.0, 2.0))
+    b = model("b", fid=Figure(6.0, 1.0), precision=Figure(50.0, 3.0), recall=Figure(91.0, 2.0))
+    found = verdict("Sample quality", a, b)
+    assert found.winner is None and found.reason.endswith("Of these a is first by precision (63 ± 3).")
+
+
+def test_figures_of_several_protocols_are_not_compared() -> None:
+    def measured(*protocols: str) -> list[Measures]:
+        return [model(f"m{i}", speed=Figure(10.0**i, 0.1, protocol=p)) for i, p in enumerate(protocols)]
+
+    assert comparable(measured("batch-64@cpu", "batch-64@cpu|2-of-3-seeds", "batch-64@cpu|3-seeds"), "speed")
+    assert not comparable(mixed := measured("batch-64@cpu", "batch-16@cpu"), "speed")
+    assert "smaller batches" in verdict("Speed", *mixed).reason
+    marked = [model("a", nats=Figure(-1.0, protocol="exact@test-9")), model("b", nats=Figure(-2.0, protocol="iwae-9"))]
+    assert comparable(marked, "nats")
 
 
 def test_a_losing_bound_is_called_one() -> None:

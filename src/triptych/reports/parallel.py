@@ -10,6 +10,7 @@ from triptych.evaluation.figure import Figure
 from triptych.evaluation.measure import Measures
 from triptych.evaluation.metrics import METRICS
 from triptych.reports.curves import COLOURS
+from triptych.reports.verdict import comparable
 
 SHAPES = ("disc", "square", "diamond", "ring")
 """Of the models' marks, so that colour is not needed to tell them apart."""
@@ -17,8 +18,6 @@ _MAGNITUDES = 20.0
 """A measure of positive values whose largest is so many times the smallest is drawn by its logarithm."""
 _REPEATED = ("bits-per-dim",)
 """Measures that say what another one says."""
-_MIXED = ("nats",)
-"""Measures whose figures say themselves how they were measured: exact =, bound ≥."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,7 @@ def axes_of(models: Sequence[Measures]) -> list[Axis]:
     for key in models[0].figures if models else ():
         metric = METRICS[key]
         figures = [(i, m.figures[key]) for i, m in enumerate(models) if m.figures[key].value is not None]
-        alike = key in _MIXED or len({figure.protocol for _, figure in figures}) == 1
-        if metric.better and key not in _REPEATED and len(figures) > 1 and alike:
+        if metric.better and key not in _REPEATED and len(figures) > 1 and comparable(models, key):
             missing = tuple(m.name for m in models if m.figures[key].value is None)
             found.append(_axis(key, figures, missing))
     return found

@@ -10,7 +10,7 @@ from triptych.evaluation.figure import Figure
 from triptych.evaluation.measure import Measures
 from triptych.evaluation.metrics import GROUPS, METRICS
 from triptych.evaluation.protocol import Protocol
-from triptych.reports.verdict import copies, leaders, ranked
+from triptych.reports.verdict import comparable, copies, leaders, ranked
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -145,7 +145,7 @@ def _measured(
     label = METRICS[key].label + _ARROWS[METRICS[key].better]
     if key == "nats" and reference.samples is not None and not reference.samples.event.is_image:
         label = label.replace("likelihood", "density")
-    best = leaders(models, key) if METRICS[key].better else []
+    best = leaders(models, key) if METRICS[key].better and comparable(models, key) else []
     if best and len(best) == len(ranked(models, key)):
         best = []  # nothing stands out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -51,6 +52,17 @@ class Verdict:
 _COARSE = ("@coordinates", "@pixels", "@pixels-32")
 _OF_SAMPLES = ("kid", "precision", "recall", "density", "coverage")
 """Measures of samples that may see another model ahead than the Fréchet distance."""
+
+
+_SEEDS = re.compile(r"\|(\d+-of-)?\d+-seeds")
+_MARKED = ("nats", "bits-per-dim")
+"""Measures whose figures say themselves how they were measured: exact =, bound ≥."""
+
+
+def comparable(models: Sequence[Measures], key: str) -> bool:
+    """Return whether figures may be compared: of one protocol, over however many seeds, or marked exact or bound."""
+    protocols = {_SEEDS.sub("", m.figures[key].protocol) for m in ranked(models, key)}
+    return key in _MARKED or len(protocols) <= 1
 
 
 def apart(a: Figure, b: Figure) -> bool:
@@ -140,7 +152,7 @@ def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) 
     if order[0].figures[key].protocol.split("|")[0].endswith(_COARSE):
         more += " It sees mean and covariance alone, on raw values: look at the pictures too."
     if len(best) > 1:
-        return _tied(purpose, key, " (Fréchet distance)", best, more)
+        return _tied(purpose, key, " (Fréchet distance)", best, more + _among(best))
     reason = f"Fréchet distance to test data {order[0].figures[key].text}{_next(order, key)}.{more}"
     return Verdict(purpose, key, order[0].name, order[0].name, reason)
 
@@ -156,6 +168,16 @@ def _otherwise(models: Sequence[Measures], best: Sequence[Measures]) -> str:
     return f" Another model is first by {words(told)}." if told else ""
 
 
+def _among(best: Sequence[Measures]) -> str:
+    """Say which other measures of samples tell apart those that the Fréchet distance does not."""
+    first: dict[str, list[str]] = {}
+    for key in _OF_SAMPLES:
+        ahead = leaders(best, key)
+        if len(ahead) == 1 and len(ranked(best, key)) > 1:
+            first.setdefault(ahead[0].name, []).append(f"{key} ({ahead[0].figures[key].text})")
+    return "".join(f" Of these {name} is first by {words(keys)}." for name, keys in first.items())
+
+
 def _speed(models: Sequence[Measures]) -> Verdict:
     purpose, key = "Speed", "speed"
     order, best = ranked(models, key), leaders(models, key)
@@ -167,6 +189,8 @@ def _speed(models: Sequence[Measures]) -> Verdict:
     slowest = order[-1]
     ratio = (order[0].figures[key].value or 0.0) / (slowest.figures[key].value or 1.0)
     more = f" {ratio:,.0f} times as fast as {slowest.name}." if len(order) > 1 and ratio >= 1.5 else ""
+    if not comparable(models, key):
+        more += " Slow models are timed on smaller batches."
     reason = f"{order[0].figures[key].text} {unit}{_next(order, key)}.{more}"
     return Verdict(purpose, key, order[0].name, order[0].name, reason)
 
