@@ -82,6 +82,15 @@ def test_a_labelled_model_is_asked_for_the_labels_of_the_examples(name: str, dig
     assert rows["gap between the two, nats"][0].protocol.endswith("@simulated-12|label")
 
 
+def test_the_observation_is_chosen_without_test_examples(digits: Split, protocol: Protocol) -> None:
+    train, test = digits
+    inverted = Examples(16 - test.data, test.event, test.labels)
+    model = tiny("gan", digits)
+    other = Protocol.prepare(train, inverted, extractor="pixels").changed(annealing=(6, 3))
+    scales = [Annealer(model, one).observation.scale for one in (protocol, other)]
+    assert scales[0] == scales[1] is not None
+
+
 def test_convolutions_and_one_chain(digits: Split, protocol: Protocol) -> None:
     model = tiny("vae", digits, decoder="conv", channels=4)
     figure = METRICS["ais"](Subject(model, protocol.changed(annealing=(2, 1), count=1)))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import triptych as tp
 from triptych.assessment import REAL, Assessment, Trained
@@ -13,6 +14,7 @@ from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation import METRICS, Protocol
 from triptych.evaluation.asked import read_asked
+from triptych.evaluation.protocol import counted
 
 Split = tuple[Examples, Examples]
 
@@ -30,6 +32,14 @@ def test_a_name_changes_what_it_says_and_no_more(protocol: Protocol) -> None:
     assert len(found.real) == len(found.real_features) == 100
 
 
+def test_a_count_in_a_protocols_name_is_read_as_it_was_written() -> None:
+    train = tp.Examples(torch.zeros(16_400, 1), tp.Event((1,)))
+    protocol = Protocol.prepare(train, train, extractor="pixels", samples=2)
+    for n in (2, 9999, 10_000, 16_000, 16_384):
+        assert read_asked(f"fid-{counted(n)}").of(protocol).samples == n
+        assert read_asked(f"kde-{counted(n)}").of(protocol).kernels == n
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -38,6 +48,7 @@ def test_a_name_changes_what_it_says_and_no_more(protocol: Protocol) -> None:
         ("fid-10x20", "one number"),
         ("parameters-5", "takes no size"),
         ("nats@pixels", "not measured on features"),
+        ("modes-100@ring", "write modes-100"),
         ("", "nothing is measured"),
     ],
 )

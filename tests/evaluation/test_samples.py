@@ -114,6 +114,9 @@ def test_features_that_are_no_numbers_are_one_line(digits: Split) -> None:
 def test_the_study_of_the_bias(protocol: Protocol, digits: Split) -> None:
     table = fid_bias(Subject(digits[0][:360], protocol))
     assert list(table.rows) == ["n = 360", "n = 180", "n → ∞"]
+    whole, fid = table.rows["n = 360"][0], METRICS["fid"](Subject(digits[0][:360], protocol))
+    assert (whole.protocol, value(whole)) == (fid.protocol, pytest.approx(value(fid)))
+    assert table.rows["n = 180"][0].protocol.endswith("|2-parts"), "fid-180 is of 180 samples, and not the same"
     first, half, limit = (value(row[0]) for row in table.rows.values())
     assert limit < first < half
     assert limit == value(METRICS["fid-infinity"](Subject(digits[0][:360], protocol)))

@@ -24,7 +24,8 @@ from triptych.evaluation.annealing import (
     schedule,
 )
 from triptych.evaluation.hamiltonian import Target, moved, state_at
-from triptych.evaluation.observation import Observation, observation_of
+from triptych.evaluation.observation import Observation, made_points, observation_of
+from triptych.evaluation.parzen import points_of
 from triptych.noise import Noise
 
 DIMS, LATENT, SCALE = 10, 2, 0.5
@@ -100,6 +101,20 @@ def test_reverse_chains_bound_it_from_above_and_the_bracket_closes() -> None:
     assert gaps[0] > 0.3 and abs(gaps[1]) < 0.1
 
 
+def test_reverse_weights_are_unbiased_estimates_of_one_over_p_of_x_however_few_the_steps() -> None:
+    """Of a likelihood so flat that 1/w has a variance: p(x | z) = exp(-z²/4), p(x) = 1.5^(-D/2)."""
+
+    def target(z: Tensor) -> tuple[Tensor, Tensor]:
+        return -0.5 * z.square().sum(1), -0.25 * z.square().sum(1)
+
+    noise, betas = Noise.of(0), torch.tensor([0.0, 0.3, 0.7, 1.0], dtype=torch.float64)
+    start = 1.5**-0.5 * noise.normal((40_000, 3))  # of the posterior
+    found = reverse(target, start, betas, torch.full((1, 2), 1.2), noise)
+    ratio = (found.log_weights[0] - 1.5 * math.log(1.5)).exp()
+    assert abs(float(ratio.mean()) - 1) < 4 * float(ratio.std()) / 200 < 0.01
+    assert float(found.acceptance) < 0.8, "the transitions have something to refuse"
+
+
 def test_a_trajectory_leaves_the_tempered_density_invariant() -> None:
     """The law at β is N(0, 1 / (1 + β 4)) here; the kernel keeps draws of it as they are, and forgets another start."""
 
@@ -143,6 +158,8 @@ def test_the_jackknife_is_that_of_the_definition_and_sees_one_weight_alone() -> 
     alone = torch.tensor([[0.0, -1000.0, -1000.0]], dtype=torch.float64)
     error = chain_error(alone)
     assert error is not None and error.spread > 100
+    impossible = torch.tensor([[0.0, -math.inf, -math.inf], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    assert chain_error(impossible) is None and all(map(math.isfinite, mean_of_chains(impossible)))
     assert chain_error(log_weights[:, :1]) is None and mean_of_chains(log_weights[:1])[1] is None
 
 
@@ -192,6 +209,26 @@ def test_a_generator_is_given_the_best_gaussian_and_its_density_is_the_closed_fo
     exact = MultivariateNormal(torch.zeros(DIMS), covariance).log_prob(test.data)
     assert figure.value == pytest.approx(float(exact.mean()), abs=0.1)
     assert figure.protocol == "ais-100x8-gaussian@test-60" and "not comparable to probabilities" in figure.note
+
+
+def test_simulated_examples_are_draws_of_the_gaussian() -> None:
+    model = tp.GAN(tp.Event((DIMS,)), latent=LATENT, generator=LinearGenerator(), critic="mlp", hidden=8)
+    codes, made = Observation(model, SCALE).simulated(4000, None, Noise.of(21))
+    away = (made - codes @ MIXING.T).detach()
+    assert float(away.std()) == pytest.approx(SCALE, rel=0.03)
+    assert float((away.T @ codes / 4000).abs().max()) < 0.05, "what is added knows nothing of the code"
+
+
+@pytest.mark.parametrize("levels", [2, 256])
+def test_what_a_model_makes_lies_where_examples_do(levels: int) -> None:
+    """Both black at 0 and white at 1: the points of a code's image are within half a level of it."""
+    torch.manual_seed(0)
+    model = tp.GAN(tp.Event((1, 8, 8), levels), latent=2, hidden=8)
+    z = Noise.of(22).normal((5, 2))
+    with model.asking():
+        made = made_points(model, z, None)
+    away = (made - points_of(model.decode(z))).abs()
+    assert float(away.max()) < 0.51 / (levels - 1)
 
 
 def test_a_density_is_in_the_datas_own_units() -> None:

@@ -275,7 +275,7 @@ def annealing(subject: Subject) -> Table:
 
 def _chains_told(found: Annealed) -> str:
     error = chain_error(found.log_weights)
-    return "one chain, whose error is not known" if error is None else f"error of the chains {error.size:.2g} nats"
+    return "the error of the chains is not known" if error is None else f"error of the chains {error.size:.2g} nats"
 
 
 def _accepted(found: Annealed, protocol: str) -> Figure:

@@ -150,7 +150,7 @@ def chain_error(log_weights: Tensor) -> ChainError | None:
         log_weights: `(N, K)` float64.
 
     Returns:
-        None for one chain, which says nothing of its error.
+        None for one chain, which says nothing of its error, and where of an example only one has a weight above 0.
 
     Example:
         >>> equal = torch.zeros(5, 4, dtype=torch.float64)
@@ -161,6 +161,8 @@ def chain_error(log_weights: Tensor) -> ChainError | None:
     if chains < 2:
         return None
     without = _left_out(log_weights)
+    if not bool(torch.isfinite(without).all()):
+        return None
     centre = without.mean(1, keepdim=True)
     variance = (chains - 1) / chains * (without - centre).square().sum(1)
     bias = -(chains - 1) * (centre[:, 0] - log_mean(log_weights))

@@ -80,7 +80,8 @@ def read_asked(text: str) -> Asked:
     if asked.size and not (metric and metric.sized):
         raise ConfigurationError(f"{text}: {name} takes no size, write {name}")
     if asked.extractor and not (metric and metric.featured):
-        raise ConfigurationError(f"{text}: {name} is not measured on features, write {name}")
+        without = text.partition("@")[0]
+        raise ConfigurationError(f"{text}: {name} is not measured on features, write {without}")
     if metric and asked.size:
         _size(text, metric.sized, asked.size)
     return asked
@@ -94,7 +95,7 @@ def _size(text: str, field: str, size: str) -> int | tuple[int, int]:
         raise ConfigurationError(f"{text}: expected a size of {expected}")
     if field == "annealing":
         return _number(pair[0]), _number(pair[1])
-    return KERNELS if field == "kernels" and size == "16k" else _number(size)
+    return KERNELS if field != "importance" and size == "16k" else _number(size)
 
 
 def _number(text: str) -> int:

@@ -129,10 +129,10 @@ def fid_bias(subject: Subject) -> Table:
     protocol = subject.protocol
     bias = frechet_bias(subject.features, protocol.real_features, mix(protocol.seed, 61))
     extractor = protocol.extractor.name
-    rows: dict[str, tuple[Figure, ...]] = {
-        f"n = {size:,}": (Figure(*found, "", f"fid-{counted(size)}@{extractor}"),)
-        for size, found in zip(bias.sizes, bias.distances, strict=True)
-    }
+    rows: dict[str, tuple[Figure, ...]] = {}
+    for parts, (size, found) in enumerate(zip(bias.sizes, bias.distances, strict=True), 1):
+        name = f"fid-{counted(size)}@{extractor}" + (f"|{parts}-parts" if parts > 1 else "")
+        rows[f"n = {size:,}"] = (Figure(*found, "", name),)
     rows["n → ∞"] = (Figure(*bias.infinite, "", f"fid-infinity-{counted(bias.sizes[0])}@{extractor}"),)
     note = "below the largest n means over disjoint parts of the samples; the last by a line in 1/n through all"
     return Table(f"Fréchet distance of n samples to n test examples, {extractor}", ("Fréchet",), rows, note)

@@ -18,8 +18,9 @@ def frechet_error(a: Tensor, b: Tensor) -> float:
     """Return the standard error of the Fréchet distance, by the infinitesimal jackknife.
 
     `SE² = Σ_sets Var[ψ(x)] / N`, with the influence ψ of one example on the distance; see `frechet_influences`.
-    Against repeated draws it is 1 to 1.3 times the true deviation, also near the smallest distance that N
-    examples can show, where a bootstrap gives 2 times: its resampled sets have fewer distinct examples.
+    Against repeated draws it is 1 to 1.2 times the true deviation, and 1.4 to 1.5 times for sets of one law, of which
+    all that the distance shows is chance; there a bootstrap gives 2 times: its resampled sets have fewer distinct
+    examples.
 
     Reference: Jaeckel 1972; Efron 1982, *The Jackknife, the Bootstrap and Other Resampling Plans*, §6.3.
 

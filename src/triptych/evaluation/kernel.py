@@ -32,9 +32,10 @@ def kernel_distance(a: Tensor, b: Tensor) -> Estimate:
 
     The error is the U-statistic's, of a variance by parts (Hoeffding's decomposition):
     `SE² = 4 s1 / N1 + 4 s2 / N2 + 2 t11 / N1(N1 - 1) + 2 t22 / N2(N2 - 1) + 4 t12 / N1 N2`, where s is the variance of
-    one example's influence `E k(x, ·) - E k(·, y)` and t the mean square of the doubly centred kernel. Each estimate is
-    unbiased; that of s, which vanishes for equal distributions, is cut off at 0. Against repeated draws SE is 1 to 1.15
-    times the true deviation. A jackknife counts t twice, which makes it √2 times too large near equal distributions.
+    one example's influence `E k(x, ·) - E k(·, y)` and t the mean square of the doubly centred kernel. Estimates of t
+    are unbiased; that of s is nearly so, and cut off at 0, for s vanishes for equal distributions. Against repeated
+    draws SE is 1 to 1.15 times the true deviation, up to 1.3 times for equal distributions of few dimensions. A
+    jackknife counts t twice, which makes it √2 times too large near equal distributions.
 
     Reference: Bińkowski, Sutherland, Arbel & Gretton 2018, *Demystifying MMD GANs*, §4; Gretton et al. 2012, eq. 3;
     Székely & Rizzo 2014, §3, for the centring without bias.
