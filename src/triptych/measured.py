@@ -23,6 +23,7 @@ from triptych.training.files import read_tensors, write_tensors
 
 FOLDER = "measures"
 """Where a comparison keeps them, below its own directory."""
+_TOLD_BY = 100  # test examples by whose features an extractor is known
 
 
 def measured(name: str, subject: Subject, folder: Path | None) -> Measures:
@@ -65,7 +66,7 @@ def _place(folder: Path, name: str) -> Path:
 
 
 def _key(name: str, protocol: Protocol, subject: Subject | None) -> str:
-    """Return a hash of all that a measure depends on: weights, data, conditions, program, threads."""
+    """Return a hash of all that a measure depends on: weights, data, features, conditions, program, threads."""
     about: dict[str, Any] = {
         "name": name,
         "program": _program(),
@@ -77,6 +78,7 @@ def _key(name: str, protocol: Protocol, subject: Subject | None) -> str:
     digest = hashlib.sha256()
     for examples in (protocol.real, protocol.scored, protocol.train[:1000]):
         digest.update(_bytes(examples.data))
+    digest.update(_bytes(protocol.extractor(protocol.real[:_TOLD_BY])))  # a user's own may have changed, and no name
     if subject is not None:
         model = subject.any_model
         about |= {

@@ -128,6 +128,19 @@ def test_other_weights_or_conditions_are_measured_anew(tmp_path):
     assert stored(out)["models"][0]["figures"]["fid"]["value"] != before
 
 
+def test_features_of_the_same_name_that_are_others_are_measured_anew(tmp_path):
+    out, file = tmp_path / "report", tmp_path / "own.py"
+    found = []
+    for factor in (1, 3):
+        file.write_text(f"def ink(x):\n    return {factor} * x.float().flatten(1)\n")
+        well(
+            *("compare", "--data", "digits", "--quiet", "gan", "--steps", 2),
+            *("--features", f"{file}:ink", "--out", out),
+        )
+        found.append(stored(out)["models"][0]["figures"]["fid"]["value"])
+    assert found[1] == pytest.approx(9 * found[0])
+
+
 def test_a_run_that_came_trained_is_beside_the_others_and_said_to_be(twice, tmp_path):
     out = tmp_path / "report"
     well("compare", *DIGITS, "gan", twice / "vae", "--steps", 12, "--out", out)
