@@ -26,6 +26,19 @@ def test_the_error_covers_the_truth() -> None:
     assert float(torch.tensor(scores).std()) == pytest.approx(1.0, abs=0.1)
 
 
+def test_of_what_trainings_do_not_share_the_square_is_too_large_by_that_of_one_error() -> None:
+    """Equal trainings, each measured anew: the mean's variance is ē² / S, and ē² / S + ē² is said."""
+    generator = torch.Generator().manual_seed(1)
+    values, squares = [], []
+    for _ in range(1000):
+        figure = over_seeds([Figure(float(x), 1.0) for x in torch.randn(4, generator=generator)])
+        assert figure.value is not None and figure.error is not None
+        values.append(figure.value)
+        squares.append(figure.error**2)
+    assert float(torch.tensor(values).var()) == pytest.approx(1 / 4, rel=0.15)
+    assert float(torch.tensor(squares).mean()) == pytest.approx(1 / 4 + 1, rel=0.05)
+
+
 def test_the_protocol_says_how_many_trainings() -> None:
     pair = [Figure(1.0, 0.3, "%", "fid-9"), Figure(3.0, 0.4, "%", "fid-9")]
     found = over_seeds(pair)

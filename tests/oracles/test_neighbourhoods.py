@@ -132,3 +132,12 @@ def test_too_few_examples() -> None:
         density(x, x / 0)
     with pytest.raises(DataError, match="one set has"):
         coverage(x, x[:, :1])
+
+
+def test_what_all_halves_agree_on_has_the_binomial_error() -> None:
+    """Of 30 samples that all lie on real examples, and 30 that all lie far away."""
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    for samples, value in ((x, 1.0), (x + 1000, 0.0)):
+        for formula in (precision, recall, coverage):
+            found = formula(x, samples)
+            assert (found.value, found.error) == (value, pytest.approx((31 / 32 * 1 / 32 / 30) ** 0.5))
