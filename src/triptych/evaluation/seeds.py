@@ -14,9 +14,9 @@ def over_seeds(figures: Sequence[Figure]) -> Figure:
 
     Its error is `√(SD² / S + ē²)`: the spread between trainings, and the mean square ē² of the single errors. The
     latter is not divided by S, because all trainings are measured on the same test examples, whose chance they share:
-    for what is a mean over test examples this is exact, for what is drawn anew of each model its square is too large, by
-    ē² at most. Trainings without a value, or measured by another protocol than the first, are left out, and the protocol
-    says so: `|2-of-3-seeds`.
+    for what is a mean over test examples this is exact, for what is drawn anew of each model its square is too large,
+    by ē² at most. Trainings without a value, or measured by another protocol than the first, are left out, and the
+    protocol says so: `|2-of-3-seeds`.
 
     Args:
         figures: one a training.
