@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-autoregressive bench-variational bench-adversarial bench-modes clean
+.PHONY: demo test check bench bench-autoregressive bench-variational bench-adversarial bench-modes bench-measures clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -43,6 +43,11 @@ bench-adversarial: .venv/installed-dev
 
 bench-modes: .venv/installed-dev
 	$(BIN)/python benchmarks/modes.py --docs docs/adversarial.md
+
+bench-measures: .venv/installed-dev
+	$(BIN)/python benchmarks/measures_speed.py
+	$(BIN)/python benchmarks/annealing.py
+	$(BIN)/python benchmarks/measures.py --data digits --n 400 --docs docs/measures.md
 
 clean:
 	rm -rf .venv build dist src/*.egg-info
