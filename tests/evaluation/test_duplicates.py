@@ -69,6 +69,10 @@ def test_one_in_a_hundred_is_not_yet_a_leak(digits: Split) -> None:
     leaked = Examples(test.data.clone(), test.event)
     leaked.data[:3] = train.data[:3]  # 0.8 %
     assert leak(Protocol.prepare(Examples(train.data, train.event), leaked, extractor="pixels")) is None
+    leaked.data[3:23] = train.data[200:220]
+    leaked.data[3:23, :, 0, 0] = 1
+    told = leak(Protocol.prepare(Examples(train.data, train.event), leaked, extractor="pixels"))
+    assert told is not None and "(3 exactly," in told, "near ones count as well"
 
 
 def test_the_study_counts(digits: Split) -> None:
