@@ -132,6 +132,8 @@ def test_protocols_are_refused_where_they_cannot_hold(digits: Split) -> None:
     train, test = digits
     with pytest.raises(DataError, match="500 samples.*360 test.*expected 2 to 360"):
         Protocol.prepare(train, test, extractor="pixels", samples=500)
+    with pytest.raises(DataError, match="1,437 training and 1 test examples: expected at least 2 of each"):
+        Protocol.prepare(train, test[:1])
     with pytest.raises(DataError, match="test examples a vector of 2"):
         Protocol.prepare(train, Examples(torch.ones(5, 2), Event((2,))))
     protocol = Protocol.prepare(train, test, extractor="pixels", samples=100)

@@ -202,6 +202,7 @@ def test_where_unseen_data_lie_on_training_data_copies_cannot_be_told() -> None:
     for name in ("near-copies", "feature-copies", "altered-copies"):
         figure = METRICS[name](Subject(None, protocol))
         assert figure.value is None and "100 % of unseen test examples lie on a training example" in figure.note
+    assert protocol.held_out_copies.value is None, "where copies cannot be told, the yardstick tells nothing either"
 
 
 def test_vectors_have_no_shifts_and_copies_all_the_same() -> None:

@@ -124,3 +124,11 @@ def test_copying_is_told() -> None:
     # A model that has the best samples because it copies them is not praised without a word.
     found = verdict("Sample quality", model("b", near_copies=thief, fid=Figure(2.0, 0.1)))
     assert f"{thief.text} % of b's samples are near-copies" in found.reason
+
+
+def test_copying_is_left_open_where_unseen_data_are_copies() -> None:
+    untold = Figure(
+        None, note="100 % of unseen test examples lie on a training example by pixels: copies cannot be told"
+    )
+    found = verdicts([model("a")], REAL, untold)[-1]
+    assert (found.winner, found.headline, found.reason) == (None, "no clear winner", f"{untold.note}.")

@@ -19,6 +19,9 @@ QUANTILE = 0.01
 NEIGHBOURS = 50
 """How many training examples around a sample its nearest one is compared with."""
 
+_TELLING = 0.5
+"""Where so many unseen examples lie on a training example, to lie on one tells nothing."""
+
 _CHUNK = 1 << 24  # numbers held at a time: 64 MB
 _CANDIDATES = 4
 
@@ -140,6 +143,23 @@ def threshold(held_out: Tensor) -> float:
         2.0
     """
     return float(torch.quantile(held_out.double(), QUANTILE, interpolation="lower"))
+
+
+def untold(held_out: Tensor, space: str) -> str:
+    """Return why copies cannot be told from other samples, empty where they can.
+
+    Args:
+        held_out: `(M,)` relative distances of unseen real examples.
+        space: what distances are measured in, in words.
+
+    Example:
+        >>> untold(torch.tensor([0.0, 0.0, 0.7]), "pixels")
+        '67 % of unseen test examples lie on a training example by pixels: copies cannot be told'
+    """
+    on_top = float((held_out == 0).double().mean())
+    if on_top < _TELLING:
+        return ""
+    return f"{100 * on_top:.0f} % of unseen test examples lie on a training example by {space}: copies cannot be told"
 
 
 def share(relative: Tensor, limit: float, protocol: str = "") -> Figure:

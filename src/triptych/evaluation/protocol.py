@@ -17,7 +17,7 @@ from triptych.evaluation.features import Extractor, Function, pixels, resolve_ex
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.influence import Summary, summary
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
-from triptych.evaluation.novelty import Nearest, nearest, share, threshold
+from triptych.evaluation.novelty import Nearest, nearest, share, threshold, untold
 from triptych.event import Event
 from triptych.models.base import Model
 from triptych.noise import mix
@@ -80,6 +80,11 @@ class Protocol:
         if self.background is not None:
             self.background.log_prob_bounds  # noqa: B018 - it says so if the model does not answer
         there = min(len(self.train), len(self.test))
+        if there < 2:
+            raise DataError(
+                f"{len(self.train):,} training and {len(self.test):,} test examples: expected at least 2 of each to "
+                "measure by; use more data, or another --test-fraction"
+            )
         if not 2 <= self.samples <= there:
             raise DataError(
                 f"{self.samples:,} samples are compared with as many examples of each split, and there are "
@@ -204,14 +209,21 @@ class Protocol:
         return self.train.event
 
     @property
+    def space(self) -> str:
+        """What near-copies are near in, in words."""
+        return "pixels" if self.event.is_image else "coordinates"
+
+    @property
     def near_copy_distance(self) -> float:
         """The relative distance at or below which a sample is a near-copy; see `novelty.threshold`."""
         return threshold(self.held_out.relative)
 
     @property
     def held_out_copies(self) -> Figure:
-        """The near-copy share of unseen real data, in %: the yardstick."""
+        """The near-copy share of unseen real data, in %: the yardstick; no value where copies cannot be told."""
         unseen = self.held_out.relative
+        if reason := untold(unseen, self.space):
+            return Figure(None, unit="%", note=reason)
         return share(unseen, self.near_copy_distance, f"copies@test-{len(unseen)}")
 
     def nearest(self, samples: Examples) -> Nearest:

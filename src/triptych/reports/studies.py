@@ -43,7 +43,7 @@ def terminal_figures(figures: Mapping[str, Mapping[str, Figure]]) -> Group:
     from rich.text import Text
 
     grid = Grid(box=None, header_style="bold")
-    grid.add_column("protocol")
+    grid.add_column("protocol", overflow="fold")  # a name is whole, so that it can be typed
     grid.add_column("unit")
     for model in next(iter(figures.values())):
         grid.add_column(model, justify="right")

@@ -193,7 +193,8 @@ def terminal_table(models: Sequence[Measures], reference: Measures, protocol: Pr
             shown.add_row(Text(row.group, "dim italic"))
             group = row.group
         shown.add_row(_short(row), *(_terminal_cell(cell) for cell in row.cells))
-    lines = [f"unseen real data: {protocol.held_out_copies.text} % near-copies"]
+    unseen = protocol.held_out_copies
+    lines = [] if unseen.value is None else [f"unseen real data: {unseen.text} % near-copies"]
     lines += [f"[{i}] {note}" for i, note in enumerate(built.notes, 1)]
     lines += ["measured as: " + ", ".join(_protocols(built))]
     if main and (more := len(reference.figures) - len(built.measured)):

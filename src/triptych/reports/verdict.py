@@ -229,6 +229,8 @@ def _codes(models: Sequence[Measures]) -> Verdict:
 def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
     purpose, key = "Safety against copying", "near-copies"
     order = ranked(models, key)
+    if not order and held_out.value is None:
+        return Verdict(purpose, key, None, "no clear winner", f"{held_out.note}.")
     if not order:
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
     copying = [m for m in order if copies(m, held_out)]

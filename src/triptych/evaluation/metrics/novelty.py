@@ -5,19 +5,16 @@ from __future__ import annotations
 from triptych.evaluation.alterations import SMALLEST, nearest_altered
 from triptych.evaluation.figure import Figure
 from triptych.evaluation.metrics.registry import NOVELTY, metric
-from triptych.evaluation.novelty import Nearest, copies
+from triptych.evaluation.novelty import Nearest, copies, untold
 from triptych.evaluation.protocol import counted
 from triptych.evaluation.subject import Subject, Unanswered
-
-_TELLING = 0.5
-"""Where so many unseen examples lie on a training example, to lie on one tells nothing."""
 
 
 @metric("Near-copies of training data", "near-copies, %", NOVELTY, sized="samples")
 def near_copies(subject: Subject) -> Figure:
     """Return the share of samples that are nearer to a training example than unseen data are, in %."""
-    found = subject.nearest
-    return _copies(found, subject.protocol.held_out, f"near-copies-{counted(len(found.relative))}", "pixels")
+    found, protocol = subject.nearest, subject.protocol
+    return _copies(found, protocol.held_out, f"near-copies-{counted(len(found.relative))}", protocol.space)
 
 
 @metric("Near-copies by features", "feature-copies, %", NOVELTY, sized="samples", featured=True)
@@ -42,9 +39,6 @@ def altered_copies(subject: Subject) -> Figure:
 
 
 def _copies(found: Nearest, held_out: Nearest, name: str, space: str) -> Figure:
-    on_top = float((held_out.relative == 0).double().mean())
-    if on_top >= _TELLING:
-        raise Unanswered(
-            f"{100 * on_top:.0f} % of unseen test examples lie on a training example by {space}: copies cannot be told"
-        )
+    if reason := untold(held_out.relative, space):
+        raise Unanswered(reason)
     return copies(found.relative, held_out.relative, name)

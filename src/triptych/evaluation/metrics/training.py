@@ -16,6 +16,6 @@ def lost_progress(subject: Subject) -> Figure:
         raise Unanswered("nothing was examined on unseen data in its training")
     found = lost(course.values)
     if found is None:
-        few = f"{len(course.values)} examinations in its training: expected at least {FEWEST}, train longer"
+        few = f"examinations in its training: {len(course.values)}, expected at least {FEWEST}, train longer"
         raise Unanswered(few if len(course.values) < FEWEST else "it never was better than in the beginning")
     return Figure(*found, "%", f"lost-of-{len(course.values)}@{course.measure}")
