@@ -11,7 +11,7 @@ from torch import Tensor
 import triptych as tp
 from triptych.data import Examples
 from triptych.evaluation import METRICS, Protocol, Subject
-from triptych.evaluation.reject import COVERAGES, reject
+from triptych.evaluation.reject import COVERAGES, reject, told
 from triptych.evaluation.subject import Unanswered
 from triptych.event import Event
 from triptych.models.base import Player
@@ -72,6 +72,28 @@ def test_what_is_declined_first_is_what_is_far_from_its_corner(protocol: Protoco
     assert all((row[2].value or 0) <= 0.01 for row in table.rows.values()), "and it is sure of it"
     wrong = reject(Subject(Nearby(protocol.event, wrong=2.0), protocol)).rows["100 %"]
     assert wrong[0].value == 50 and wrong[2].value == pytest.approx(50, abs=1), "sure, and wrong in half"
+
+
+def test_what_is_declined_by_p_of_x_is_what_the_model_has_not_seen() -> None:
+    """Far out behind a corner the posterior is surer than anywhere, and p(x) less."""
+    train, test = corners()
+    assert test.labels is not None
+    data, labels = test.data.clone(), test.labels.clone()
+    data[::2] += 3 * (data[::2] - 2).sign()
+    labels[::2] = (labels[::2] + 1) % 4  # and what is there is something else
+    odd = Examples(data, test.event, labels, test.classes)
+    by_posterior, by_evidence, *_ = reject(
+        Subject(Nearby(test.event), Protocol.prepare(train, odd, extractor="pixels"))
+    ).rows["50 %"]
+    assert (by_posterior.value, by_evidence.value) == (0, 100)
+
+
+def test_the_prior_is_counted_from_training_data_alone() -> None:
+    train, test = corners()
+    assert train.labels is not None
+    few = train[((train.labels > 0) | (torch.arange(200) < 40)).nonzero()[:, 0]]  # 10 of class 0, 50 of the others
+    found = told(Subject(Nearby(test.event), Protocol.prepare(few, test, extractor="pixels")), test)
+    assert found.posterior.log_prior.exp().tolist() == pytest.approx([11 / 164, 51 / 164, 51 / 164, 51 / 164])
 
 
 def test_the_probe_is_one_figure_of_its_study(protocol: Protocol) -> None:

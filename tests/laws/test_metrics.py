@@ -13,6 +13,7 @@ from triptych.data.examples import Examples
 from triptych.errors import DataError
 from triptych.evaluation.asked import read_asked
 from triptych.evaluation.metrics import METRICS
+from triptych.evaluation.metrics.registry import NOVELTY
 from triptych.evaluation.protocol import Protocol
 from triptych.evaluation.subject import Subject
 from triptych.event import Event
@@ -171,6 +172,14 @@ def test_copies_are_found_by_novelty_alone(figures):
     """What a measure of samples takes for real data, one of novelty tells."""
     assert figures["near-copies"][COPIES].value == 100
     assert figures["fid"][COPIES].value < figures["fid"][REAL].value + 4 * figures["fid"][REAL].error
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if METRICS[name].group == NOVELTY])
+def test_of_unseen_data_themselves_one_in_a_hundred_is_a_near_copy(name, digits):
+    """The yardstick is measured as the samples are: with what is near by pixels it would be another share."""
+    found = of(name, digits.protocol.unseen, digits.protocol)
+    n = len(digits.protocol.unseen)
+    assert found.value == pytest.approx(100 * (1 + (n - 1) // 100) / n)
 
 
 def test_what_contradicts_theory_is_told(figures):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from triptych.evaluation import METRICS, Figure, Measures
@@ -72,6 +74,15 @@ def test_a_losing_bound_is_called_one() -> None:
     # A bound above an exact figure wins all the more.
     found = verdict("Likelihood", model("flow", nats=Figure(-95.0, 0.5, kind="=")), model("vae", nats=bound))
     assert found.winner == "vae" and "the truth may be higher" not in found.reason
+
+
+def test_what_is_told_the_label_is_not_compared_with_what_is_not() -> None:
+    told = model("a", nats=Figure(-60.0, 1.0, "nats", "exact@test-9|label|2-seeds", "="))
+    other = model("b", nats=Figure(-80.0, 1.0, "nats", "iwae-100@test-9", "≥"))
+    found = verdict("Likelihood", told, other)
+    assert found.winner is None and "log p(x | label), which are not compared: a = −60.0 ± 1.0" in found.reason
+    assert not comparable([told, other], "nats")
+    assert verdict("Likelihood", told, model("c", nats=replace(told.figures["nats"], value=-80.0))).winner == "a"
 
 
 def test_nobody_wins_what_nobody_answers() -> None:

@@ -60,9 +60,13 @@ _MARKED = ("nats", "bits-per-dim")
 
 
 def comparable(models: Sequence[Measures], key: str) -> bool:
-    """Return whether figures may be compared: of one protocol, over however many seeds, or marked exact or bound."""
+    """Return whether figures may be compared: of one protocol, over however many seeds, or marked exact or bound.
+
+    What is told the label of an example is not compared with what is not: log p(x | y) is of another question.
+    """
     protocols = {_SEEDS.sub("", m.figures[key].protocol) for m in ranked(models, key)}
-    return key in _MARKED or len(protocols) <= 1
+    told = {protocol.endswith("|label") for protocol in protocols}
+    return len(protocols) <= 1 or (key in _MARKED and len(told) == 1)
 
 
 def apart(a: Figure, b: Figure) -> bool:
@@ -131,6 +135,10 @@ def _likelihood(models: Sequence[Measures]) -> Verdict:
     without = [m.name for m in models if m not in order]
     more = f" The figure of {words(bounds)} is a lower bound: the truth may be higher." if bounds else ""
     more += f" {words(without)} cannot say." if without else ""
+    if not comparable(models, key):
+        figures = words([f"{m.name} {m.figures[key].text} ({m.figures[key].protocol})" for m in order])
+        reason = f"Some give log p(x) and some log p(x | label), which are not compared: {figures}.{more}"
+        return Verdict(purpose, key, None, "no clear winner", reason)
     if len(best) > 1:
         return _tied(purpose, key, " nats", best, more)
     first = order[0].figures[key]
