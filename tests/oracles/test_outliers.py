@@ -73,6 +73,15 @@ def test_plain_images_are_more_probable_than_the_models_own_and_two_scores_find_
     assert table.rows["ratio"][1].value == pytest.approx(entropy - 64 * math.log(17), abs=4 * (own.error or 0))
 
 
+def test_what_is_typical_is_learnt_of_training_data() -> None:
+    """Test data like the others, and unlike the training data, are as untypical as those."""
+    train, other, test = images(600, 0.2, 0), images(200, 0.95, 2), images(300, 0.95, 1)
+    table = outliers(Subject(Pixels((0.2,)), Protocol.prepare(train, test, extractor="pixels").changed(against=other)))
+    per_pixel = -(0.2 * math.log(0.2) + 0.8 * math.log(0.05)) + 0.95 * math.log(0.2) + 0.05 * math.log(0.05)
+    for figure in table.rows["typicality"][1:]:
+        assert figure.value == pytest.approx(64 * per_pixel, rel=0.03)
+
+
 def test_equal_data_are_not_told_apart_by_any_score() -> None:
     table = outliers(Subject(Pixels((0.2,)), protocol(against=images(300, 0.2, 3))))
     for figure, *_ in table.rows.values():
