@@ -100,3 +100,29 @@ def test_bad_features_are_refused() -> None:
         kernel_distance(x[:1], x)
     with pytest.raises(DataError, match=r"features up to 1e\+36 are too large"):
         kernel_distance(torch.full((5, 2), 1e36), x.float())
+
+
+def test_the_error_is_hoeffdings_by_whole_matrices() -> None:
+    generator = torch.Generator().manual_seed(4)
+    x, y = torch.randn(12, 3, generator=generator).double(), torch.randn(9, 3, generator=generator).double() + 1
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.T / 3 + 1) ** 3
+
+    def centred_within(a: Tensor) -> float:
+        n, k = len(a), kernel(a, a).fill_diagonal_(0)
+        rows = k.sum(1)
+        u = k - rows[:, None] / (n - 2) - rows / (n - 2) + k.sum() / ((n - 1) * (n - 2))
+        return float(u.fill_diagonal_(0).square().sum()) / (n * (n - 3))
+
+    xy = kernel(x, y)
+    centred = xy - xy.mean(0) - xy.mean(1, keepdim=True) + xy.mean()
+    both = float(centred.square().sum()) / ((len(x) - 1) * (len(y) - 1))
+    variance = 4 * both / (len(x) * len(y))
+    for a, across in ((x, xy.mean(1)), (y, xy.mean(0))):
+        n, own = len(a), centred_within(a)
+        influence = kernel(a, a).fill_diagonal_(0).sum(1) / (n - 1) - across
+        spread = float(influence.var()) - own / (n - 1) - both / (len(x) + len(y) - n)
+        assert spread > 0, "no part is cut off here"
+        variance += 4 * spread / n + 2 * own / (n * (n - 1))
+    assert kernel_distance(x, y).error == pytest.approx(variance**0.5)
