@@ -207,6 +207,18 @@ def lost(x):
 
 def broken(x):
     return x @ torch.ones(3, 3)
+
+def leaves(x):
+    raise SystemExit(0)
+
+def nothing(x):
+    return torch.ones(len(x), 0)
+
+def complex(x):
+    return torch.fft.fft(x.float())
+
+def rude(x):
+    return x.zero_().float()
 """
 
 
@@ -276,9 +288,18 @@ def test_what_a_user_can_name_wrongly_is_one_line(name: str, told: str, own: Pat
         ("total", r"gave \(\) for 360 examples: expected \(360, features\)"),
         ("lost", "the features of 360 of 360 examples are not finite"),
         ("broken", r"failed on examples uint8 \(360, 1, 8, 8\): RuntimeError: "),
+        ("leaves", r"failed on examples uint8 \(360, 1, 8, 8\): SystemExit: 0"),
+        ("nothing", "gave no features: expected one real number or more of each example"),
+        ("complex", "gave complex numbers: expected one real number or more of each example"),
     ],
 )
 def test_what_a_users_function_gives_wrongly_is_one_line(name: str, told: str, own: Path, digits: Split) -> None:
     with pytest.raises(DataError, match=told) as error:
         own_extractor(f"{own}/my_features.py:{name}")(digits[1])
     assert "\n" not in str(error.value)
+
+
+def test_a_users_function_cannot_change_the_data(digits: Split, own: Path) -> None:
+    kept = digits[1].data.clone()
+    assert not own_extractor(f"{own}/my_features.py:rude")(digits[1]).any()
+    assert torch.equal(digits[1].data, kept)

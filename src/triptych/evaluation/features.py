@@ -86,6 +86,9 @@ class Extractor:
         if not isinstance(features, Tensor) or features.dim() < 1 or len(features) != len(x):
             got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise DataError(f"{self.name} gave {got} for {len(x)} examples: expected ({len(x)}, features)")
+        if features.is_complex() or not features.numel():
+            wrong = "complex numbers" if features.is_complex() else "no features"
+            raise DataError(f"{self.name} gave {wrong}: expected one real number or more of each example")
         return features.reshape(len(x), -1).float().cpu()
 
 

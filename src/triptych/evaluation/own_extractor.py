@@ -54,8 +54,8 @@ class _Told:
 
     def __call__(self, x: Tensor) -> Tensor:
         try:
-            return self.function(x)
-        except Exception as error:  # whatever the user's code raises
+            return self.function(x.clone())  # what it does to its argument is no matter of the data's
+        except (Exception, SystemExit) as error:  # whatever the user's code raises
             given = f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
             raise DataError(f"{self.name} failed on examples {given}: {_reason(error)}") from error
 
