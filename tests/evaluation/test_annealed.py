@@ -14,7 +14,7 @@ from tests.program import refused, well
 from triptych.data import Examples
 from triptych.distributions import DistributionPrior
 from triptych.evaluation import METRICS, Protocol, Subject, Unanswered, annealed
-from triptych.evaluation.annealed import Annealer, annealing
+from triptych.evaluation.annealed import Annealer, annealer, annealing
 from triptych.evaluation.evidence import likelihood
 from triptych.evaluation.hamiltonian import Target
 from triptych.evaluation.parzen import kernel_log_density, points, points_of
@@ -150,6 +150,8 @@ def test_one_table_keeps_probabilities_and_densities_apart(digits: Split, protoc
     ]
     assert [row[0].kind for row in found.values()] == ["≥", "≥", "≈", "≥", "≈"]
     lower, upper, _ = found["ais-6x3@simulated-12, a probability"]
+    weights = annealer(subject).of_simulated().upper.log_weights  # of 1/p(x): their mean is taken before its logarithm
+    assert upper.value == pytest.approx(-float(weights.exp().mean(1).log().mean()), abs=1e-6)
     assert upper.kind == "≤" and upper.value is not None and lower.value is not None and lower.value < upper.value
     assert all(name.endswith("a density") for name in likelihood(Subject(tiny("gan", digits), protocol)).rows)
     exact = likelihood(Subject(tp.build("pixelcnn", event, channels=4, layers=2), protocol)).rows

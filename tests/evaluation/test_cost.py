@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,6 +68,15 @@ class Costly(Sampler, Encoder, Bounded):
         assert samples == 1
         self.clock.now += self.seconds * len(x)
         return Bounds(x[:, 0], x[:, 1])
+
+
+def test_the_error_of_a_speed_is_that_of_the_median_of_repeats(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    took = iter([0.4, 1.0, 2.0, 4.0])  # four examples, which tell the price, and three blocks
+    monkeypatch.setattr(speed, "_timed", lambda *_: next(took))
+    found = speed.speed_of(lambda *_: None, Costly(clock), batch=64, repeats=3, seconds=100)
+    speeds = torch.tensor([64 / 1.0, 64 / 2.0, 64 / 4.0])
+    assert found.value == 32
+    assert found.error == pytest.approx((math.pi / 2) ** 0.5 * float(speeds.std()) / 3**0.5, rel=1e-4)
 
 
 def test_speeds_are_those_of_the_answers(clock: Clock) -> None:

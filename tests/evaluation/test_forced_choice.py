@@ -68,3 +68,10 @@ def test_answers_are_needed_and_as_many_of_each():
         fooling_rate(torch.zeros(0, dtype=torch.bool), [], [])
     with pytest.raises(DataError, match="2 answers of 1 people on 2 pairs"):
         fooling_rate(torch.tensor([True, False]), ["a"], ["1", "2"])
+
+
+def test_what_two_people_share_is_by_hand() -> None:
+    """Of e = ±½ both sums over a person's four answers are ±1: d = 2/1 · (1 + 1) / (8 · ¼) = 2, and 8 count as 4."""
+    fooled = torch.tensor([True, True, True, False, False, False, False, True])
+    found = fooling_rate(fooled, ["a"] * 4 + ["b"] * 4, list("12345678"))
+    assert found.figure.error == pytest.approx(100 * (0.25 / 4) ** 0.5)

@@ -39,3 +39,14 @@ def test_the_error_is_that_of_repeated_draws() -> None:
     errors = torch.tensor([one[1] for one in repeats if one is not None])
     assert len(values) == 300
     assert float(values.std()) == pytest.approx(float(errors.mean()), rel=0.35)
+
+
+def test_the_error_is_of_the_noise_of_an_examination() -> None:
+    """Of two medians of three, each 0.67 times as noisy, over the progress; also where the course slopes."""
+    noise = torch.randn(4000, generator=torch.Generator().manual_seed(0)).tolist()
+    for slope in (0.0, 0.1):
+        values = [1000.0, 1000.0, *(x - slope * i for i, x in enumerate(noise))]
+        found = lost(values)
+        assert found is not None
+        gained = 1000 - min(sorted(values[i - 1 : i + 2])[1] for i in range(1, len(values) - 1))
+        assert found[1] / 100 * gained == pytest.approx(2**0.5 * 0.67, rel=0.05)

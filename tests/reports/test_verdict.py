@@ -124,6 +124,11 @@ def test_other_measures_of_samples_are_heard() -> None:
     assert "precision" not in found.reason.lower()
 
 
+def test_fewer_near_copies_than_unseen_data_have_is_no_copying() -> None:
+    found = verdicts([model("a", near_copies=Figure(0.0, 0.3, "%"))], REAL, Figure(10.0, 0.5, "%"))[-1]
+    assert found.headline == "no clear winner: none copies"
+
+
 def test_copying_is_told() -> None:
     honest, thief = Figure(1.5, 0.6, "%"), Figure(60.0, 2.0, "%")
     assert verdict("Safety against copying", model("a", near_copies=honest)).winner is None
