@@ -178,8 +178,9 @@ def check_names(models: Sequence[str], train: Examples, only_runs: bool = False)
         train: the training split.
         only_runs: whether all must be run directories.
     """
-    for name in models:
-        if list(models).count(name) > 1:
+    places = [name if name in CATALOGUE and not only_runs else str(Path(name).resolve()) for name in models]
+    for name, place in zip(models, places, strict=True):
+        if places.count(place) > 1:
             raise ConfigurationError(f"{name} was given twice: expected each model once")
         if name in CATALOGUE and not only_runs:
             if (Path(name) / "model.json").exists():

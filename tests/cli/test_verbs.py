@@ -239,6 +239,7 @@ def test_two_dimensional_toys_are_compared(tmp_path):
         (["sample", "nowhere"], "there is no such directory"),
         (["sample", "tests"], "it holds no model.json"),
         (["compare", "--data", "digits", "vae", "vae"], "given twice"),
+        (["compare", "--data", "digits", "vae", "--batch-size", 0], "batch_size=0: expected a number above 0"),
         (["compare", "--data", "digits", "vae", "gann"], "neither a model nor a run directory; did you mean gan"),
         (["evaluate", "nowhere"], "nowhere"),
         (["frobnicate"], "no command 'frobnicate'"),
@@ -248,6 +249,12 @@ def test_a_users_error_is_one_line(tmp_path, arguments, said):
     out = ["--out", tmp_path / "out"] if arguments[0] in ("train", "compare") and "--out" not in arguments else []
     assert said in refused(*arguments, *(out if len(arguments) > 1 else []))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_one_however_its_path_is_written(tmp_path, runs):
+    again = runs / ".." / runs.name / "vae"
+    assert "was given twice" in refused("evaluate", runs / "vae", again)
+    assert "was given twice" in refused("compare", "--data", "digits", runs / "vae", again, "--out", tmp_path / "out")
 
 
 def test_errors_of_samples_name_what_was_asked(tmp_path, runs):

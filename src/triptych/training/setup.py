@@ -63,11 +63,11 @@ def launch(options: SimpleNamespace) -> Fabric:
 def check_options(options: SimpleNamespace) -> None:
     """Raise `ConfigurationError` for an option of `fit` that is out of its range."""
     check_schedule(options.schedule, options.warmup)
-    for name in ("lr", "clip", "log_every", "checkpoint_every", "sample_every", "devices"):
+    for name in ("lr", "clip", "log_every", "checkpoint_every", "sample_every", "devices", "batch_size"):
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
             raise ConfigurationError(f"{name}={value}: expected a number above 0")
-    if options.batch_size < 1 or options.batch_size % options.devices:
+    if options.batch_size % options.devices:
         raise ConfigurationError(
             f"batch_size={options.batch_size} cannot be shared by devices={options.devices}: expected a multiple"
         )
