@@ -8,6 +8,7 @@ and prdc. Peak memory is that of a process of its own for each number of example
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -46,7 +47,13 @@ FEATURES, CHUNK = 2048, 500
 
 def main() -> None:
     """Measure all and store it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--one-pass", type=int, metavar="N", help="only one pass over N examples; stores nothing")
+    given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.one_pass is not None:
+        print(json.dumps(one_pass(given.one_pass)))
+        return
     found: dict[str, Any] = {"hardware": hardware(), "features": FEATURES}
     found["fréchet, 5,000 examples"] = frechet(5000, pairs=3)
     found["fréchet, 1,000 examples"] = frechet(1000, pairs=3)
@@ -132,7 +139,7 @@ def cpu(run: Callable[[], Any]) -> float:
 
 def apart(count: int) -> dict[str, float]:
     """Run `one_pass` in a process of its own."""
-    command = [sys.executable, __file__, str(count)]
+    command = [sys.executable, __file__, "--one-pass", str(count)]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found
 
@@ -167,8 +174,4 @@ def peak() -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        torch.set_num_threads(1)
-        print(json.dumps(one_pass(int(sys.argv[1]))))
-    else:
-        main()
+    main()
