@@ -16,6 +16,7 @@ from triptych.evaluation.agreement import classifier_of
 from triptych.evaluation.asked import read_asked
 from triptych.evaluation.classifier import LabelsNet
 from triptych.evaluation.metrics.sets import walk_of
+from triptych.evaluation.mode_counts import _of_triples
 from triptych.evaluation.transport import sliced_wasserstein, wasserstein
 from triptych.noise import mix
 
@@ -169,3 +170,9 @@ def test_stacks_of_a_file_are_told_by_a_classifier_of_its_images(tmp_path: Path)
     train, test = load(tmp_path / "small.npz", stack=3, count=200)
     found = METRICS["modes"](Subject(None, Protocol.prepare(train, test, extractor="pixels", samples=20)))
     assert found.protocol == "modes-20@data-net" and found.unit == "of 8"
+
+
+def test_colours_have_shares_of_their_own() -> None:
+    """Of pairs counted as 0.4, 0.1, 0.2 and 0.3 the first is 0 in half of the cases, the second in 0.6."""
+    found = _of_triples(torch.tensor([0.4, 0.1, 0.2, 0.3]).double(), 2)
+    assert found.tolist() == pytest.approx([0.3, 0.2, 0.3, 0.2])

@@ -112,6 +112,8 @@ def test_samples_in_a_models_place_are_of_their_class_or_of_another(digits: Spli
     assert test.labels is not None
     moved = Examples(test.data, test.event, (test.labels + 1) % 10, test.classes)
     assert (METRICS["class-agreement"](Subject(moved, asked)).value or 0) < 3
+    turned = Examples(test.data.flip(0), test.event, test.labels, test.classes)
+    assert (METRICS["class-agreement"](Subject(turned, asked)).value or 0) < 30, "the samples are asked, not the data"
     bare = Examples(test.data, test.event)
     assert "without a class" in METRICS["class-agreement"](Subject(bare, asked)).note
 

@@ -205,3 +205,8 @@ def test_what_makes_no_classifier_is_told() -> None:
             parameter.fill_(torch.nan)
     with pytest.raises(DataError, match="the training diverged"):
         bayes_classifier(labelled)(exact.sample(4, seed=0))
+
+
+def test_odds_are_against_all_other_classes() -> None:
+    found = Posterior(torch.tensor([[0.2, 0.5, 0.3], [0.8, 0.1, 0.1]]).double().log(), torch.zeros(3).double())
+    assert found.log_odds.tolist() == pytest.approx([0.0, math.log(4)], abs=1e-6)
