@@ -11,7 +11,7 @@ from triptych.assessment import Assessment, Trained, data_name, load_run, pooled
 from triptych.catalogue import CATALOGUE, build, find
 from triptych.data.examples import Examples
 from triptych.data.load import hold_out
-from triptych.errors import CheckpointError, ConfigurationError, DataError, NonFiniteError, did_you_mean
+from triptych.errors import CheckpointError, ConfigurationError, DataError, Interrupted, NonFiniteError, did_you_mean
 from triptych.evaluation.duplicates import leak
 from triptych.evaluation.features import resolve_extractor
 from triptych.evaluation.measure import Measures
@@ -242,6 +242,8 @@ def train_one(
             **budget,
         )
         findings += done.notes
+    except Interrupted as stopped:
+        raise Interrupted(f"{str(stopped).removesuffix('go on with --resume')}the same command goes on") from None
     except NonFiniteError as error:
         findings.append(str(error))
         diverged = True

@@ -10,6 +10,7 @@ import pytest
 import triptych.comparison
 import triptych.measured
 from tests.program import refused, well
+from triptych.errors import Interrupted
 from triptych.evaluation import METRICS
 
 pytestmark = pytest.mark.xdist_group("compare")
@@ -88,6 +89,15 @@ def test_the_files_beside_the_page_have_the_same_figures(twice):
     columns = [len(line.replace("\\|", "").strip("|").split("|")) for line in table]
     assert set(columns) == {3, 4}, "bars inside of cells are escaped"
     assert found["models"][0]["figures"]["fid"]["text"] in page
+
+
+def test_ctrl_c_in_a_training_says_how_the_comparison_goes_on(tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise Interrupted("stopped after step 3; saved in runs/vae: go on with --resume")
+
+    monkeypatch.setattr(triptych.comparison, "fit", stopped)
+    with pytest.raises(AssertionError, match="step 3; saved in runs/vae: the same command goes on"):
+        well(*COMPARE, "--out", tmp_path / "report")
 
 
 def test_what_is_there_is_neither_trained_nor_measured_again(tmp_path, monkeypatch):

@@ -259,7 +259,7 @@ def _by_features(models: Sequence[Measures]) -> str:
     """Say what the same share is on features, where it was measured."""
     having = [m for m in models if "feature-copies" in m.figures and m.figures["feature-copies"].value is not None]
     told = words([f"{m.name} {m.figures['feature-copies'].text}" for m in having]) if having else ""
-    return f" By features instead of pixels the shares are {told} %." if told else ""
+    return f" By features the shares are {told} %." if told else ""
 
 
 def copies(model: Measures, held_out: Figure) -> bool:
