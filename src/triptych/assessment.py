@@ -155,6 +155,12 @@ class Assessment:
             for one, (shown, subject) in zip(self.trained, self.subjects.items(), strict=True)
         ]
 
+    def warnings(self) -> list[str]:
+        """Return which trainings diverged: what is measured of these models are their last good weights."""
+        shown = zip(self.subjects, self.trained, strict=True)
+        told = "its training diverged, and what is measured are its last good weights"
+        return [f"{name}: {told}" for name, one in shown if one.diverged]
+
     def figures(self, asked: Sequence[Asked]) -> dict[str, dict[str, Figure]]:
         """Measure what was asked for by name, of each model and of real training data in a model's place.
 

@@ -49,7 +49,8 @@ def test_a_count_in_a_protocols_name_is_read_as_it_was_written() -> None:
         ("parameters-5", "takes no size"),
         ("nats@pixels", "not measured on features"),
         ("modes-100@ring", "write modes-100"),
-        ("", "nothing is measured"),
+        ("", "an empty name: expected METRIC"),
+        ("fid@", "fid@: expected METRIC"),
     ],
 )
 def test_what_a_name_cannot_mean_is_refused(name: str, told: str) -> None:

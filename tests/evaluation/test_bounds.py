@@ -169,7 +169,7 @@ def test_bounds_that_are_not_finite_are_no_figures(vectors: tuple[Examples, Exam
 
 
 def test_what_cannot_be_scored_is_refused(vectors: tuple[Examples, Examples]) -> None:
-    with pytest.raises(ConfigurationError, match="importance=0: expected at least 1 code"):
+    with pytest.raises(ConfigurationError, match="importance=0: expected at least 1"):
         Protocol.prepare(*vectors, importance=0)
     with pytest.raises(DataError, match="31 test examples were to be scored: expected 1 to all 30"):
         Protocol.prepare(*vectors, scored=31)
@@ -192,7 +192,7 @@ def test_evaluate_shows_the_bounds_of_models_that_have_them(tmp_path: Path) -> N
     table = well("evaluate", tmp_path / "vae", "--metrics", "bounds")
     assert "k = 100, bits/dim" in table and "active units of 2" in table and "Fréchet" not in table
     assert "GAN gives no bound" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds")
-    assert "there is: agreement, bounds" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds,")
+    assert "an empty name: expected METRIC" in refused("evaluate", tmp_path / "gan", "--metrics", "bounds,")
     assert "did you mean summary" in refused("evaluate", tmp_path / "gan", "--metrics", "sumary")
     one = well("evaluate", tmp_path / "vae", "--metrics", "bounds", "--test-count", 1)
     assert "ELBO" in one and "active units" not in one  # of one example nothing varies

@@ -140,6 +140,11 @@ def test_copying_is_told() -> None:
     # A model that has the best samples because it copies them is not praised without a word.
     found = verdict("Sample quality", model("b", near_copies=thief, fid=Figure(2.0, 0.1)))
     assert f"{thief.text} % of b's samples are near-copies" in found.reason
+    # Copies that only another measure sees are told, too.
+    moved = model("d", near_copies=honest, altered_copies=thief, fid=Figure(2.0, 0.1))
+    found = verdict("Safety against copying", model("a", near_copies=honest), moved)
+    assert found.winner == "a" and f"Up to a shift and brightness the shares are d {thief.text} %" in found.reason
+    assert "near-copies, up to a shift and brightness" in verdict("Sample quality", moved).reason
 
 
 def test_copying_is_left_open_where_unseen_data_are_copies() -> None:

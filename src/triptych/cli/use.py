@@ -90,6 +90,7 @@ COMPARE = "Train models under one budget, measure them, and write a report of th
 
 def _evaluate(given: dict[str, Any]) -> None:
     from triptych.evaluation.asked import read_asked
+    from triptych.evaluation.duplicates import leak
     from triptych.reports.studies import terminal_figures, terminal_study
 
     by_default = given["metrics"] is None
@@ -114,7 +115,8 @@ def _evaluate(given: dict[str, Any]) -> None:
         tables += [terminal_study(run, table) for run, table in studies.items()]
     if not tables:
         raise ConfigurationError("; ".join(unanswered))
-    for reason in () if by_default else unanswered:
+    leaked = leak(assessed.protocol) if SUMMARY in names else None
+    for reason in [*assessed.warnings(), *([leaked] if leaked else []), *([] if by_default else unanswered)]:
         typer.echo(f"warning: {reason}", err=True)
     if given["as_json"]:
         import json

@@ -67,13 +67,17 @@ def read_asked(text: str) -> Asked:
         Asked(text='fid-10k@pixels', name='fid', size='10k', extractor='pixels')
     """
     text = text.strip()
+    if not text or text.endswith("@"):
+        raise ConfigurationError(
+            f"{text or 'an empty name'}: expected METRIC[-SIZE][@FEATURES], such as fid-1000@pixels"
+        )
     if text in STUDIES:
         return Asked(text, text)
     found = _NAME.fullmatch(text)
     name = found["name"] if found else text
     if not found or (name not in METRICS and name not in STUDIES):
         raise ConfigurationError(
-            f"nothing is measured by the name {text!r}; {did_you_mean(name, [*METRICS, *STUDIES])}"
+            f"nothing is measured by the name {text!r}; {did_you_mean(name, ['summary', *METRICS, *STUDIES])}"
         )
     asked = Asked(text, name, found["size"] or "", found["extractor"] or "")
     metric = asked.metric

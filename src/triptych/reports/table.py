@@ -10,7 +10,7 @@ from triptych.evaluation.figure import Figure
 from triptych.evaluation.measure import Measures
 from triptych.evaluation.metrics import GROUPS, METRICS
 from triptych.evaluation.protocol import Protocol
-from triptych.reports.verdict import comparable, copies, leaders, ranked
+from triptych.reports.verdict import comparable, copied_by, leaders, ranked
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -155,7 +155,7 @@ def _measured(
         number = notes.setdefault(figure.note, len(notes) + 1) if figure.note else None
         same = figure.value is None or (figure.protocol in alike if m is reference else bool(shared))
         own = "" if same else figure.protocol
-        warn = key == "near-copies" and copies(m, held_out)
+        warn = key in copied_by(m, held_out)
         return Cell(figure.text, number, m in best, warn, own)
 
     cells = [cell(m, f) for m, f in zip((*models, reference), figures, strict=True)]

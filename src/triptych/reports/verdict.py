@@ -54,6 +54,12 @@ _OF_SAMPLES = ("kid", "precision", "recall", "density", "coverage")
 """Measures of samples that may see another model ahead than the Fréchet distance."""
 
 
+_COPIES = {
+    "near-copies": "as they are",
+    "feature-copies": "by features",
+    "altered-copies": "up to a shift and brightness",
+}
+"""Measures of copies: of unseen real data each has about as many."""
 _SEEDS = re.compile(r"\|(\d+-of-)?\d+-seeds")
 _MARKED = ("nats", "bits-per-dim")
 """Measures whose figures say themselves how they were measured: exact =, bound ≥."""
@@ -154,8 +160,9 @@ def _samples(models: Sequence[Measures], reference: Measures, held_out: Figure) 
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
     more = f" Real training data scores {reference.figures[key].text}: the best that can be hoped for."
     for m in best:
-        if copies(m, held_out):
-            more += f" But {m.figures['near-copies'].text} % of {m.name}'s samples are near-copies."
+        if copied := copied_by(m, held_out):
+            how = f", {_COPIES[copied[0]]}" if copied[0] != "near-copies" else ""
+            more += f" But {m.figures[copied[0]].text} % of {m.name}'s samples are near-copies{how}."
     more += _otherwise(models, best)
     if order[0].figures[key].protocol.split("|")[0].endswith(_COARSE):
         more += " It sees mean and covariance alone, on raw values: look at the pictures too."
@@ -241,10 +248,10 @@ def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
         return Verdict(purpose, key, None, "no clear winner", f"{held_out.note}.")
     if not order:
         return Verdict(purpose, key, None, "none of them", "No model here gave samples that can be measured.")
-    copying = [m for m in order if copies(m, held_out)]
+    copying = [m for m in order if copied_by(m, held_out)]
     safe = [m.name for m in order if m not in copying]
     yardstick = f"Of unseen real data, {held_out.text} % is just as near to one training example."
-    yardstick += _by_features(order)
+    yardstick += "".join(_shares(order, other) for other in _COPIES if other != key)
     shares = words([f"{m.name} {m.figures[key].text}" for m in order])
     if not copying:
         reason = f"No model copies more than chance: {shares} % near-copies. {yardstick}"
@@ -255,14 +262,19 @@ def _copying(models: Sequence[Measures], held_out: Figure) -> Verdict:
     return Verdict(purpose, key, None, f"not {words([m.name for m in copying])}", reason)
 
 
-def _by_features(models: Sequence[Measures]) -> str:
-    """Say what the same share is on features, where it was measured."""
-    having = [m for m in models if "feature-copies" in m.figures and m.figures["feature-copies"].value is not None]
-    told = words([f"{m.name} {m.figures['feature-copies'].text}" for m in having]) if having else ""
-    return f" By features the shares are {told} %." if told else ""
+def _shares(models: Sequence[Measures], key: str) -> str:
+    """Say what the same share is by another measure of copies, where it was taken."""
+    having = [
+        f"{m.name} {m.figures[key].text}" for m in models if key in m.figures and m.figures[key].value is not None
+    ]
+    return f" {_COPIES[key].capitalize()} the shares are {words(having)} %." if having else ""
 
 
-def copies(model: Measures, held_out: Figure) -> bool:
-    """Return whether clearly more of a model's samples are near-copies than of unseen real data."""
-    share = model.figures["near-copies"]
-    return (share.value or 0.0) > (held_out.value or 0.0) and apart(share, held_out)
+def copied_by(model: Measures, held_out: Figure) -> list[str]:
+    """Return the measures by which clearly more of a model's samples are copies than of unseen real data."""
+    found = []
+    for key in _COPIES:
+        share = model.figures.get(key)
+        if share is not None and (share.value or 0.0) > (held_out.value or 0.0) and apart(share, held_out):
+            found.append(key)
+    return found
