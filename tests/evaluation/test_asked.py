@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import triptych as tp
+from tests.program import call
 from triptych.assessment import REAL, Assessment, Trained
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
@@ -71,3 +72,12 @@ def test_figures_are_those_of_the_protocol_asked_for(digits: Split, cache: Path)
     assert {figure.protocol for figure in found["fid-100@pixels"].values()} == {"fid-100@pixels"}
     direct = METRICS["fid"](assessed.subjects["gan"].under(replace(assessed.protocol, samples=100)))
     assert direct.protocol.startswith("fid-100@") and found["parameters"][REAL].value is None
+
+
+def test_ctrl_c_is_answered_in_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(text: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("triptych.evaluation.asked.read_asked", stopped)
+    code, _, told = call("evaluate", "runs/any", "--metrics", "fid")
+    assert (code, told.strip()) == (130, "interrupted")

@@ -87,6 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.showwarning = _warn
     try:
         code = app(args=given, standalone_mode=False, prog_name="triptych")
+        if code == INTERRUPTED:  # typer's own answer to Ctrl-C, which it gives without a word
+            _say("interrupted")
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         code = INTERRUPTED
