@@ -275,7 +275,9 @@ def annealing(subject: Subject) -> Table:
 
 def _chains_told(found: Annealed) -> str:
     error = chain_error(found.log_weights)
-    return "the error of the chains is not known" if error is None else f"error of the chains {error.size:.2g} nats"
+    if error is not None:
+        return f"error of the chains {error.size:.2g} nats"
+    return "one chain" if found.log_weights.shape[1] == 1 else "too few chains found anything to know their error"
 
 
 def _accepted(found: Annealed, protocol: str) -> Figure:
