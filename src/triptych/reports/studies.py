@@ -46,7 +46,7 @@ def terminal_figures(figures: Mapping[str, Mapping[str, Figure]]) -> Group:
     grid.add_column("protocol", overflow="fold")  # a name is whole, so that it can be typed
     grid.add_column("unit")
     for model in next(iter(figures.values())):
-        grid.add_column(model, justify="right")
+        grid.add_column(model, justify="right", overflow="fold")
     notes: dict[str, int] = {}
     for asked, row in figures.items():
         cells = []
