@@ -81,3 +81,10 @@ def test_ctrl_c_is_answered_in_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("triptych.evaluation.asked.read_asked", stopped)
     code, _, told = call("evaluate", "runs/any", "--metrics", "fid")
     assert (code, told.strip()) == (130, "interrupted")
+
+
+def test_a_diverged_training_is_told(digits: Split, cache: Path) -> None:
+    models = {name: tp.build("gan", digits[0].event, hidden=8) for name in ("lost", "well")}
+    trained = [Trained(f"runs/{n}", m, Path(f"runs/{n}"), [], diverged=n == "lost") for n, m in models.items()]
+    told = Assessment(trained, *digits, seed=0, extractor="pixels").warnings()
+    assert told == ["lost: its training diverged, and what is measured are its last good weights"]

@@ -169,7 +169,7 @@ def test_bounds_that_are_not_finite_are_no_figures(vectors: tuple[Examples, Exam
 
 
 def test_what_cannot_be_scored_is_refused(vectors: tuple[Examples, Examples]) -> None:
-    with pytest.raises(ConfigurationError, match="importance=0: expected at least 1"):
+    with pytest.raises(ConfigurationError, match="importance=0: expected at least 1 code"):
         Protocol.prepare(*vectors, importance=0)
     with pytest.raises(DataError, match="31 test examples were to be scored: expected 1 to all 30"):
         Protocol.prepare(*vectors, scored=31)

@@ -92,9 +92,9 @@ class Protocol:
             )
         if self.count is not None and not 1 <= self.count <= len(self.test):
             raise DataError(f"{self.count:,} test examples were to be scored: expected 1 to all {len(self.test):,}")
-        for name, least in {"importance": 1, "kernels": 1}.items():
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"{name}={getattr(self, name)}: expected at least {least}")
+        for name, what in {"importance": "code of each example", "kernels": "sample with a kernel"}.items():
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)}: expected at least 1 {what}")
         if min(self.annealing) < 1:
             raise ConfigurationError(f"annealing={self.annealing}: expected at least 1 step and 1 chain")
 

@@ -9,6 +9,7 @@ import torch
 
 from triptych.data.examples import Examples
 from triptych.evaluation.measure import Measures
+from triptych.evaluation.novelty import Nearest
 from triptych.evaluation.protocol import Protocol
 from triptych.pictures import grid, pairs, picture, png
 from triptych.reports.plane import plane_picture
@@ -67,12 +68,7 @@ def neighbours(models: Sequence[Measures], protocol: Protocol) -> list[Image]:
     """
     if not protocol.event.is_image:
         return []
-    found = protocol.held_out
-    rows = [("unseen real data", protocol.unseen, protocol.train[found.index], found.relative)]
-    for m in models:
-        if m.samples is not None and m.neighbours is not None:
-            rows.append((m.name, m.samples, m.neighbours, torch.tensor(m.distances)))
-    return [_pairs(*row) for row in rows]
+    return _beside(protocol, protocol.held_out, [(m, m.neighbours, m.distances) for m in models])
 
 
 def feature_neighbours(models: Sequence[Measures], protocol: Protocol) -> list[Image]:
@@ -85,10 +81,17 @@ def feature_neighbours(models: Sequence[Measures], protocol: Protocol) -> list[I
     if not protocol.event.is_image or protocol.extractor.name.startswith("pixels"):
         return []
     found = protocol.held_out_by_features
-    rows = [("unseen real data", protocol.unseen, protocol.train[found.index], found.relative)]
-    for m in models:
-        if m.samples is not None and m.feature_neighbours is not None:
-            rows.append((m.name, m.samples, m.feature_neighbours, torch.tensor(m.feature_distances)))
+    return _beside(protocol, found, [(m, m.feature_neighbours, m.feature_distances) for m in models])
+
+
+def _beside(
+    protocol: Protocol, unseen: Nearest, found: Sequence[tuple[Measures, Examples | None, Sequence[float]]]
+) -> list[Image]:
+    """Return the pairs of unseen real data, and of each model that has samples and their neighbours."""
+    rows = [("unseen real data", protocol.unseen, protocol.train[unseen.index], unseen.relative)]
+    for m, theirs, distances in found:
+        if m.samples is not None and theirs is not None:
+            rows.append((m.name, m.samples, theirs, torch.tensor(distances)))
     return [_pairs(*row) for row in rows]
 
 
