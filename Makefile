@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-autoregressive bench-variational bench-adversarial bench-modes bench-measures clean
+.PHONY: demo test check bench bench-autoregressive bench-variational bench-adversarial bench-modes bench-measures bench-threads clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,10 @@ check: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/frame.py
+
+# On a machine that does nothing else: it starts other processes itself. About half an hour.
+bench-threads: .venv/installed-dev
+	$(BIN)/python benchmarks/threads.py
 
 bench-autoregressive: .venv/installed-dev
 	$(BIN)/python benchmarks/autoregressive.py

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import torch
+from hardware import hardware
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -200,23 +200,6 @@ def start_up(repeats: int) -> dict[str, float]:
         "import torch, s": base,
         "import triptych over it, s": statistics.median(ours) - base,
         "its models, data and fit over it, s": statistics.median(used) - base,
-    }
-
-
-def hardware() -> dict[str, str | int]:
-    """Return what the figures were measured on."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
-    return {
-        "processor": model,
-        "cores": os.cpu_count() or 0,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "commit": commit,
-        "command": "python " + " ".join(sys.argv),
     }
 
 

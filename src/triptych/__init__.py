@@ -12,6 +12,7 @@ Names are imported when they are first used: `import triptych` itself loads noth
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
     from triptych.training import fit as fit
     from triptych.training import load as load
     from triptych.training import save as save
+
+# Threads that wait for each other must sleep, not spin: spinning ones rob whatever else the machine does. OpenMP reads
+# this when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _LAZY = {
     "AuxiliaryClassifierGAN": "triptych.models.adversarial.auxiliary_classifier",

@@ -23,6 +23,7 @@ from triptych.evaluation.subject import Subject, Unanswered
 from triptych.measured import measured
 from triptych.models.base import Model
 from triptych.reports import Panel
+from triptych.running.progress import task, track
 from triptych.training import load
 from triptych.training.diagnosis import ENERGY, diagnosed
 from triptych.training.logging import Record, read_metrics
@@ -104,7 +105,6 @@ class Assessment:
         extractor: features that samples and data are compared on, see `resolve_extractor`.
         against: other examples, that models are to tell from the data's.
         background: a model that likelihoods are divided by, to tell them.
-        progress: show how far long measurements are.
     """
 
     def __init__(
@@ -120,10 +120,8 @@ class Assessment:
         extractor: str | Extractor = "auto",
         against: Examples | None = None,
         background: Model | None = None,
-        progress: bool = False,
     ) -> None:
         self.trained = trained
-        self.progress = progress
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [one.model.to(device) for one in trained]
         afforded = affordable_samples(models)
@@ -140,7 +138,7 @@ class Assessment:
             extractor=extractor,
         ).changed(against=against, background=background and background.to(device))
         self.subjects = {
-            shown: Subject(model, self.protocol, one.seconds, one.rounds, progress, one.course)
+            shown: Subject(model, self.protocol, one.seconds, one.rounds, one.course)
             for shown, one, model in zip(short_names([one.name for one in trained]), trained, models, strict=True)
         }
 
@@ -152,7 +150,7 @@ class Assessment:
         """
         return [
             Panel(measured(shown, subject, kept), one.records, (str(one.run),), one.findings, one.diverged)
-            for one, (shown, subject) in zip(self.trained, self.subjects.items(), strict=True)
+            for one, (shown, subject) in zip(self.trained, track(self.subjects.items(), "models"), strict=True)
         ]
 
     def warnings(self) -> list[str]:
@@ -174,12 +172,15 @@ class Assessment:
             UserError: where the data have too few examples or no labels for a protocol.
         """
         protocols = {one.text: one.of(self.protocol) for one in asked}  # all are checked before one is measured
-        real = Subject(None, self.protocol, progress=self.progress)
+        real = Subject(None, self.protocol)
         found: dict[str, dict[str, Figure]] = {}
         for one in asked:
             assert one.metric is not None, "a study has a table of its own"
             everyone = {**self.subjects, REAL: real}
-            found[one.text] = {name: one.metric(of.under(protocols[one.text])) for name, of in everyone.items()}
+            found[one.text] = {}
+            for name, of in everyone.items():
+                with task(f"{name}: {one.text}"):
+                    found[one.text][name] = one.metric(of.under(protocols[one.text]))
         return found
 
     def study(self, name: str, unanswered: list[str] | None = None) -> dict[str, Table]:
@@ -197,7 +198,8 @@ class Assessment:
         found = {}
         for shown, subject in self.subjects.items():
             try:
-                found[shown] = ask(subject)
+                with task(f"{shown}: {name}"):
+                    found[shown] = ask(subject)
             except (Unanswered, UnsupportedQuery, DataError) as reason:
                 if unanswered is None:
                     raise

@@ -13,12 +13,14 @@ from triptych.data.examples import Examples
 from triptych.data.load import hold_out
 from triptych.errors import CheckpointError, ConfigurationError, DataError, Interrupted, NonFiniteError, did_you_mean
 from triptych.evaluation.duplicates import leak
+from triptych.evaluation.effort import threads_for
 from triptych.evaluation.features import resolve_extractor
 from triptych.evaluation.measure import Measures
 from triptych.evaluation.protocol import Protocol
 from triptych.event import Event
 from triptych.measured import FOLDER, measured_reference
 from triptych.reports import Panel, check_place, terminal_table, write_report
+from triptych.running import progress
 from triptych.training import fit, load
 from triptych.training.checkpoint import read_description
 from triptych.training.rundir import read_config
@@ -38,6 +40,7 @@ class Plan:
         seed: of the first training of each.
         overwrite: drop runs of another configuration that are there.
         quiet: print no progress.
+        threads: of each training, and of what is measured; see `fit`.
     """
 
     rest: Examples
@@ -46,6 +49,7 @@ class Plan:
     seed: int
     overwrite: bool
     quiet: bool
+    threads: str | int = "auto"
 
 
 def compare(
@@ -62,6 +66,7 @@ def compare(
     extractor: str = "auto",
     overwrite: bool = False,
     quiet: bool = False,
+    threads: str | int = "auto",
     command: str | None = None,
 ) -> list[Panel]:
     """Train models under one budget, measure them under one protocol, and write a report.
@@ -83,6 +88,8 @@ def compare(
         extractor: features that samples and data are compared on.
         overwrite: drop runs of another configuration that are there.
         quiet: print neither progress nor the table.
+        threads: of each training (see `fit`), and of what is measured; the comparison keeps the number that it
+            measures with, and goes on with it.
         command: what the user typed, for the report.
 
     Returns:
@@ -98,27 +105,32 @@ def compare(
     if seeds < 1:
         raise ConfigurationError(f"{seeds} seeds were asked for: expected at least 1 training of each model")
     check_place(out)
-    features = resolve_extractor(extractor, train, test, data=data_name(train), seed=seed)  # told before any training
-    share = VALIDATED if train.resident else 0.0
-    rest, valid = hold_out(train, share, seed)
-    budget = {"minutes": minutes, "steps": steps, "batch_size": batch_size}
-    plan = Plan(rest, valid, budget, seed, overwrite, quiet)
-    trained = [trainings_of(name, plan, out, seeds) for name in models]
-    assessed = Assessment([one for several in trained for one in several], train, test, seed=seed, extractor=features)
-    panels = pooled_panels(assessed.panels(out / FOLDER), [len(several) for several in trained])
-    real = measured_reference(assessed.protocol, out / FOLDER)
-    here = any(name in CATALOGUE for name in models)
-    leaked = leak(assessed.protocol)
-    chosen = {**budget, "seeds": seeds, "validation_share": share} if here else {}  # runs have settings of their own
-    write_report(
-        out,
-        panels,
-        assessed.protocol,
-        commands=[command] if command else [],
-        settings={k: v for k, v in chosen.items() if v is not None},
-        real=real,
-        notes=[*([leaked] if leaked else []), *(_foreign(models) if here else [])],
-    )
+    asked = [build(name, train.event, seed=seed) if name in CATALOGUE else load(Path(name)) for name in models]
+    with progress.shown(not quiet), threads_for(asked, threads, kept=out / FOLDER / "threads"):
+        features = resolve_extractor(extractor, train, test, data=data_name(train), seed=seed)  # before any training
+        share = VALIDATED if train.resident else 0.0
+        rest, valid = hold_out(train, share, seed)
+        budget = {"minutes": minutes, "steps": steps, "batch_size": batch_size}
+        plan = Plan(rest, valid, budget, seed, overwrite, quiet, threads)
+        trained = [trainings_of(name, plan, out, seeds) for name in progress.track(models, "training")]
+        singles = [one for several in trained for one in several]
+        assessed = Assessment(singles, train, test, seed=seed, extractor=features)
+        panels = pooled_panels(assessed.panels(out / FOLDER), [len(several) for several in trained])
+        real = measured_reference(assessed.protocol, out / FOLDER)
+        here = any(name in CATALOGUE for name in models)
+        with progress.task("looking for test examples in the training split"):
+            leaked = leak(assessed.protocol)
+        chosen = {**budget, "seeds": seeds, "validation_share": share} if here else {}  # runs have their own settings
+        with progress.task("writing the report"):
+            write_report(
+                out,
+                panels,
+                assessed.protocol,
+                commands=[command] if command else [],
+                settings={k: v for k, v in chosen.items() if v is not None},
+                real=real,
+                notes=[*([leaked] if leaked else []), *(_foreign(models) if here else [])],
+            )
     if not quiet:
         _print(panels, real, assessed.protocol, out)
     return panels
@@ -156,6 +168,7 @@ def trainings_of(name: str, plan: Plan, out: Path, seeds: int) -> list[Trained]:
             seed=plan.seed + i,
             overwrite=plan.overwrite,
             quiet=plan.quiet,
+            threads=plan.threads,
         )
         for i, place in enumerate(places)
     ]
@@ -221,6 +234,7 @@ def train_one(
     seed: int,
     overwrite: bool,
     quiet: bool,
+    threads: str | int = "auto",
     arguments: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a model of the catalogue in `run`, or go on with what is there."""
@@ -239,6 +253,7 @@ def train_one(
             overwrite=overwrite,
             seed=seed,
             progress=not quiet,
+            threads=threads,
             **budget,
         )
         findings += done.notes

@@ -19,6 +19,7 @@ from triptych.cli.encode import encode, reconstruct
 from triptych.cli.invert import invert
 from triptych.cli.joint import joint
 from triptych.cli.lazy import HELP, Lazy, lazy_group
+from triptych.cli.loading import with_threads
 from triptych.cli.models import explain, models
 from triptych.cli.quiz import quiz
 from triptych.cli.score import score
@@ -27,6 +28,7 @@ from triptych.cli.traverse import traverse
 from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
 from triptych.cli.walks import interpolate, manifold
 from triptych.errors import Interrupted, UserError
+from triptych.running import interruption, progress
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -46,21 +48,21 @@ app.command()(explain)
 app.command()(recipes)
 app.command()(diagnose)
 app.add_typer(train_app, name="train")
-app.command()(sample)
-app.command()(complete)
-app.command()(reconstruct)
-app.command()(encode)
-app.command()(invert)
-app.command()(interpolate)
-app.command()(traverse)
-app.command()(manifold)
-app.command()(joint)
-app.command()(arithmetic)
-app.command()(score)
-app.command()(classify)
-app.command()(quiz)
-app.command()(denoise)
-app.command()(compress)
+app.command()(with_threads(sample))
+app.command()(with_threads(complete))
+app.command()(with_threads(reconstruct))
+app.command()(with_threads(encode))
+app.command()(with_threads(invert))
+app.command()(with_threads(interpolate))
+app.command()(with_threads(traverse))
+app.command()(with_threads(manifold))
+app.command()(with_threads(joint))
+app.command()(with_threads(arithmetic))
+app.command()(with_threads(score))
+app.command()(with_threads(classify))
+app.command()(with_threads(quiz))
+app.command()(with_threads(denoise))
+app.command()(with_threads(compress))
 
 
 def _version(asked: bool) -> None:
@@ -81,22 +83,24 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the program: 0 if all went well, 2 for a user's error, 130 if interrupted, 1 for a defect."""
+    """Run the program: 0 if all went well, 2 for a user's error, 130 or 143 if interrupted, 1 for a defect."""
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     sys.argv[1:] = given  # what a report says was typed, and what further processes are started with
     warnings.showwarning = _warn
-    try:
-        code = app(args=given, standalone_mode=False, prog_name="triptych")
-        if code == INTERRUPTED:  # typer's own answer to Ctrl-C, which it gives without a word
+    with interruption.guarded():
+        try:
+            with progress.shown("--quiet" not in given), progress.task(given[0]):
+                code = app(args=given, standalone_mode=False, prog_name="triptych")
+            if code == INTERRUPTED:  # typer's own answer to Ctrl-C, which it gives without a word
+                raise KeyboardInterrupt
+        except (KeyboardInterrupt, typer.Abort):
             _say("interrupted")
-    except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
-        code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except Exception as error:
-        code = _explain(error, debug="--debug" in given)
+            code = interruption.exit_code()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        except Exception as error:
+            code = _explain(error, debug="--debug" in given)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -113,7 +117,7 @@ def _explain(error: Exception, debug: bool) -> int:
         raise error
     if isinstance(error, Interrupted):
         _say(f"{error}")
-        return INTERRUPTED
+        return interruption.exit_code()
     if isinstance(error, UserError):
         _say(f"error: {error}")
         return USER_ERROR

@@ -53,9 +53,9 @@ def classify(
 
     The prior is the classes' shares of the training data. Of several runs each is a class, called by the run's name.
     """
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.queries.classification import bayes_classifier
-    from triptych.training import load
 
     check_free(out, overwrite, (".csv",))
     if picture is not None:

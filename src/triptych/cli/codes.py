@@ -33,7 +33,7 @@ def decoder_of(run: Path, out: Path) -> Decoder:
         UnsupportedQuery: for a model that does not decode.
         ConfigurationError: for an animation of vectors.
     """
-    from triptych.training import load
+    from triptych.cli.loading import load
 
     model: Any = load(run)
     model.decode  # noqa: B018 - it says so if the model cannot
@@ -107,7 +107,7 @@ def coded(model: Decoder, given: Examples, label: Label, seed: int, quiet: bool)
     if isinstance(model, Reconstructor):
         codes: Tensor = model.encode(given, label=label)
         return codes
-    return invert(model, given, label=label, seed=seed, progress=not quiet).codes
+    return invert(model, given, label=label, seed=seed).codes
 
 
 def coordinates_of(text: str, model: Decoder) -> list[int]:

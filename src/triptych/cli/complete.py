@@ -60,8 +60,8 @@ def complete(
 
     A row of the picture is the image, what is kept of it, and the completions.
     """
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
-    from triptych.training import load
 
     check_free(out, overwrite, (".png", ".npz"))
     if n < 1:

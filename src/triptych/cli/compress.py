@@ -36,12 +36,12 @@ def compress(
     Each number of a code takes 1 to 8 bits. A code of n numbers with b bits is n·b/8 bytes, without headers. JPEG
     is shown by its whole files, and by their entropy-coded data alone: on small images headers are most of a file.
     """
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.cli.use import data_of_run
     from triptych.comparison import check_names
     from triptych.evaluation.protocol import subset
     from triptych.reports.rates import rates_csv, rates_picture, rates_table
-    from triptych.training import load
 
     check_free(out, overwrite, (".png", ".csv"))
     if count < 2:

@@ -49,9 +49,9 @@ def denoise(
     The rows are: noisy, restored by the model, and by a median filter of 3×3. Without an image test examples are
     corrupted, a first row shows them clean, and the signal-to-noise ratio of each is told.
     """
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.evaluation.restoration import median_filtered
-    from triptych.training import load
 
     check_free(out, overwrite, (".png", ".npz"))
     if image and (corruption is not None or amount is not None):

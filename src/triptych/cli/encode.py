@@ -49,10 +49,10 @@ def encode(
     """
     import torch
 
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.cli.use import data_of_run
     from triptych.queries.export import TABLES, check_table, save_codes
-    from triptych.training import load
 
     check_free(out, overwrite, TABLES)
     check_table(out)
@@ -93,12 +93,12 @@ def reconstruct(
     debug: Debug = False,
 ) -> None:
     """Encode examples, decode their codes, and say how much is lost. Originals are drawn above reconstructions."""
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.evaluation.figure import Figure
     from triptych.evaluation.likelihood import mean_and_error
     from triptych.evaluation.restoration import psnr
     from triptych.queries import shades, squared_errors
-    from triptych.training import load
 
     check_free(out, overwrite, (".png", ".npz"))
     model = load(run)

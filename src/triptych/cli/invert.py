@@ -76,7 +76,6 @@ def invert(
         prior_weight=prior_weight,
         label=own,
         seed=seed,
-        progress=not quiet,
     )
     _write(model, given, own, found, out)
     if codes is not None:

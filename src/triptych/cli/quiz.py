@@ -58,11 +58,11 @@ def _make(
     runs: list[Path], n: int, exposure: int | None, data: str | None, out: Path, overwrite: bool, seed: int, quiet: bool
 ) -> None:
     from triptych.cli.inputs import read_data
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.cli.use import data_of_run
     from triptych.comparison import check_names
     from triptych.reports.quiz import key_path, pairs_of, write_quiz
-    from triptych.training import load
     from triptych.training.checkpoint import read_description
 
     if n < 1:

@@ -99,10 +99,10 @@ def score(
     The threshold is learnt from training examples: from those held out, if the run was trained with --validate. With
     --anomalous, the labels of what is to be found, it is said how well it is found.
     """
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free
     from triptych.cli.use import data_of_run
     from triptych.queries.anomaly import measure_of, threshold
-    from triptych.training import load
 
     check_free(out, overwrite, (".csv",))
     _check(image, data, split, anomalous)
@@ -141,7 +141,7 @@ def _background(model: Model, by: str, background: Path | None) -> Model | None:
     Raises:
         ConfigurationError: for a ratio without one, another score with one, or one of another event.
     """
-    from triptych.training import load
+    from triptych.cli.loading import load
 
     if (by == "ratio") != (background is not None):
         raise ConfigurationError(

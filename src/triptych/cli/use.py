@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from triptych.cli.loading import Threads
 from triptych.cli.options import COMMON, Data, Debug, Quiet, Seed, command, data_parameters, load_data, parameter
 from triptych.errors import ConfigurationError
 
@@ -40,8 +42,8 @@ def sample(
     With --by-label a model that makes examples of codes (gan, vae) has the same codes in each row: of a coupled-gan the
     columns are joint samples of its domains.
     """
+    from triptych.cli.loading import load
     from triptych.cli.output import check_free, write_examples
-    from triptych.training import load
 
     check_free(out, overwrite)
     model = load(run)
@@ -89,6 +91,11 @@ COMPARE = "Train models under one budget, measure them, and write a report of th
 
 
 def _evaluate(given: dict[str, Any]) -> None:
+    with ExitStack() as ends:
+        _measure(given, ends)
+
+
+def _measure(given: dict[str, Any], ends: ExitStack) -> None:
     from triptych.evaluation.asked import read_asked
     from triptych.evaluation.duplicates import leak
     from triptych.reports.studies import terminal_figures, terminal_study
@@ -101,7 +108,7 @@ def _evaluate(given: dict[str, Any]) -> None:
         if given[option] is not None and "outliers" not in names:
             raise ConfigurationError(f"--{option} is for outliers: add them to --metrics, or leave --{option}")
     asked = {name: read_asked(name) for name in names if name != SUMMARY}
-    assessed = _assessed(given)
+    assessed = _assessed(given, ends)
     tables: list[Any] = []
     found: dict[str, Any] = _summary(assessed, tables) if SUMMARY in names else {}
     if metrics := [one for one in asked.values() if one.metric]:
@@ -129,11 +136,12 @@ def _evaluate(given: dict[str, Any]) -> None:
             Console().print(table)
 
 
-def _assessed(given: dict[str, Any]) -> Any:
-    """Load the models and the data."""
+def _assessed(given: dict[str, Any], ends: ExitStack) -> Any:
+    """Load the models and the data, and settle the number of threads until the verb ends."""
     from triptych.assessment import Assessment, load_run
     from triptych.cli.inputs import read_fitted
     from triptych.comparison import check_names
+    from triptych.evaluation.effort import threads_for
     from triptych.training import load
     from triptych.training.checkpoint import read_description
 
@@ -142,8 +150,10 @@ def _assessed(given: dict[str, Any]) -> Any:
     train, test = _data_of(given)
     check_names([str(run) for run in given["runs"]], train, only_runs=True)
     against, background = given["against"], given["background"]
+    trained = [load_run(run) for run in given["runs"]]
+    ends.enter_context(threads_for([one.model for one in trained], given["threads"]))
     return Assessment(
-        [load_run(run) for run in given["runs"]],
+        trained,
         train,
         test,
         seed=given["seed"],
@@ -153,7 +163,6 @@ def _assessed(given: dict[str, Any]) -> Any:
         extractor=given["features"],
         against=None if against is None else read_fitted(against, given["runs"][0], train.event, given["quiet"]),
         background=None if background is None else load(background),
-        progress=not given["quiet"],
     )
 
 
@@ -215,6 +224,7 @@ def _compare(given: dict[str, Any]) -> None:
         batch_size=given["batch_size"],
         overwrite=given["overwrite"],
         quiet=given["quiet"],
+        threads=given["threads"],
         command=shlex.join(["triptych", *sys.argv[1:]]),
         **(budget or {"minutes": 1.0}),
     )
@@ -265,6 +275,7 @@ def evaluate_verb() -> Callable[..., None]:
         parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
         *data_parameters(),
         parameter("seed", Seed, 0),
+        parameter("threads", Threads, "auto"),
         *COMMON,
     ]
     return command(_evaluate, "evaluate", EVALUATE, parameters)
@@ -295,6 +306,7 @@ def compare_verb() -> Callable[..., None]:
         parameter("overwrite", overwrite, False),
         *data_parameters(),
         parameter("seed", Seed, 0),
+        parameter("threads", Threads, "auto"),
         *COMMON,
     ]
     return command(_compare, "compare", COMPARE, parameters)

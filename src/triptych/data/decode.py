@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +17,8 @@ import torch
 from triptych.data import cache
 from triptych.data.source import Source
 from triptych.errors import DataError
+from triptych.running import threads
+from triptych.running.progress import task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +39,11 @@ class Decoding:
         image_size: height and width in pixels, after a crop of the central square; None to keep the size.
         colours: 1 for grey, 3 for RGB; None for what the images have.
         skip_bad: leave out images that cannot be read, with a warning, instead of refusing.
-        progress: show a progress bar where the standard error is a terminal.
     """
 
     image_size: int | None = None
     colours: int | None = None
     skip_bad: bool = False
-    progress: bool = True
 
 
 class Part(NamedTuple):
@@ -172,7 +170,7 @@ def decode_all(
     kept: list[int] = []
     bad: list[tuple[int, str]] = []
     shape: tuple[int, ...] = ()
-    with cache.writing(key) as writer, _bar(total, how.progress) as advance:
+    with cache.writing(key) as writer, task("decoding images", total) as reading:
         for begin, part in _parts(items, total, how):
             kept += [begin + i for i in part.kept]
             if part.pixels is not None:
@@ -180,7 +178,7 @@ def decode_all(
                 _require_shape(shape, name(kept[0]), part, begin, name)
                 writer.add(torch.from_numpy(part.pixels))
             bad += [(begin + i, reason) for i, reason in part.bad]
-            advance(len(part.kept) + len(part.bad))
+            reading.advance(len(part.kept) + len(part.bad))
         first = f"{name(bad[0][0])}: {bad[0][1]}" if bad else ""
         if bad and (not how.skip_bad or not kept):
             raise _unreadable(len(bad), total, first)
@@ -242,13 +240,9 @@ def _require_shape(shape: tuple[int, ...], first: str, part: Part, begin: int, n
     )
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
 def _parts(items: Iterable[str | bytes], total: int, how: Decoding) -> Iterator[tuple[int, Part]]:
     """Yield the parts in order, each with the number of its first item; few are in flight at a time."""
-    processors = _processors()
+    processors = threads.processors()
     size = max(1, min(256, total // (8 * processors)))
     rest = iter(items)
     chunks = zip(count(step=size), iter(lambda: list(islice(rest, size)), []), strict=False)
@@ -271,17 +265,3 @@ def _executor(processors: int) -> Executor:
     if sys.platform == "linux":
         return ProcessPoolExecutor(processors, mp_context=multiprocessing.get_context("fork"))
     return ThreadPoolExecutor(processors)
-
-
-@contextmanager
-def _bar(total: int, wanted: bool) -> Iterator[Callable[[int], None]]:
-    if not (wanted and sys.stderr.isatty()):
-        yield lambda n: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("decoding images", total=total)
-        yield lambda n: bar.advance(task, n)

@@ -21,6 +21,7 @@ from triptych.data.stack import stacked
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.noise import mix
+from triptych.running.progress import shown, task
 
 _TABLES = (".csv", ".tsv")
 # Keep the split and the fixed binarisation unrelated to each other, and to the draw of a toy.
@@ -70,7 +71,7 @@ def load(
             triple of theirs, so that ten classes make 1,000 modes; 128,000 for training and 26,000 for the test.
         count: number of examples of a toy (10,000) or of a stack (154,000), both sets together.
         skip_bad: leave out images that cannot be read, with a warning, instead of refusing.
-        progress: show a progress bar while decoding.
+        progress: show how far reading is, on standard error.
 
     Raises:
         DataError: if the data do not exist, cannot be read or do not belong together.
@@ -88,8 +89,9 @@ def load(
     if spec not in embedded.NAMES and Path(spec).expanduser().exists():
         given["spec"] = str(Path(spec).expanduser().resolve())
     check_options(image_size, colours, binarize, test_fraction, count, stack)
-    how = Decoding(image_size, colours, skip_bad, progress)
-    source = _read(spec, how, levels, column, label_column, count if stack is None else None, seed)
+    how = Decoding(image_size, colours, skip_bad)
+    with shown(progress), task(f"reading {spec}"):
+        source = _read(spec, how, levels, column, label_column, count if stack is None else None, seed)
     if not len(source.data):
         raise DataError(f"{spec} holds no example: expected two or more")
     source = adapted(source, image_size, colours, levels, spec)

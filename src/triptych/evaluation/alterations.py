@@ -10,6 +10,7 @@ from torch import Tensor
 from triptych.evaluation.features import shrunk
 from triptych.evaluation.novelty import Nearest, joined, nearest
 from triptych.event import Event
+from triptych.running.progress import slices
 
 SHIFT = 1
 """Pixels that a copy may be shifted by, in each direction (of images above 32×32: of their average to 32×32)."""
@@ -49,7 +50,7 @@ def _cosines(side: int) -> Tensor:
 
 def centres(images: Tensor, event: Event) -> Tensor:
     """Return the outlines of stored images without their border of one pixel, `(N, F)`, a chunk at a time."""
-    parts = [_windows(images[start : start + _CHUNK], event)[4] for start in range(0, len(images), _CHUNK)]
+    parts = [_windows(part, event)[4] for part in slices(images, _CHUNK, "computing outlines")]
     return torch.cat(parts)
 
 
@@ -72,7 +73,7 @@ def nearest_altered(queries: Tensor, reference: Tensor, event: Event) -> Nearest
         reference: `(M, F)`, of `centres`.
         event: of images, 8×8 or larger.
     """
-    parts = [_best(queries[start : start + _CHUNK], reference, event) for start in range(0, len(queries), _CHUNK)]
+    parts = [_best(part, reference, event) for part in slices(queries, _CHUNK, "comparing outlines")]
     return joined(parts)
 
 

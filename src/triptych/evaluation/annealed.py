@@ -32,7 +32,7 @@ from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.latent_variable import LatentVariable, is_bounded
 from triptych.models.questions import Decoder, Density
 from triptych.noise import Noise, mix
-from triptych.queries.progress import watched
+from triptych.running.progress import track
 
 EXAMPLES = 100
 """Test examples, unless their number is given."""
@@ -64,12 +64,10 @@ class Annealer:
     Args:
         model: with a prior of codes.
         protocol: says examples, steps, chains and seed.
-        progress: show how far it is, where the standard error is a terminal.
     """
 
     model: LatentVariable
     protocol: Protocol
-    progress: bool = False
     _parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,7 +154,7 @@ class Annealer:
         size = max(1, rows // (PILOTS + self.protocol.annealing[1]))
         parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
         missing = sum(not self._parts.has(f"{name}-{i}") for i in range(len(parts)))
-        ticks = watched(range(missing * steps), told, self.progress)
+        ticks = track(range(missing * steps), told)
         found = []
         with self.model.asking():
             for i, part in enumerate(parts):
@@ -183,7 +181,7 @@ def annealer(subject: Subject) -> Annealer:
     if isinstance(model, LatentVariable):
         if is_bounded(model.code_space.prior):
             raise Unanswered(f"the prior of this {name} is bounded, and annealing moves codes freely: give it another")
-        return Annealer(model, subject.protocol, subject.progress)
+        return Annealer(model, subject.protocol)
     if isinstance(model, Decoder):
         raise Unanswered(f"{name} has no prior p(z), and so no p(x): annealing is of models that have one (vae, gan)")
     raise Unanswered(f"{name} makes no examples of codes: annealing is of models that do (vae, gan)")

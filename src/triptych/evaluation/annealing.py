@@ -12,6 +12,7 @@ from torch import Tensor
 from triptych.evaluation.hamiltonian import Target, moved, state_at
 from triptych.evaluation.likelihood import mean_and_error
 from triptych.noise import Noise
+from triptych.running.progress import track
 
 ACCEPTANCE = 0.65
 """The share of trajectories that step sizes are adapted to."""
@@ -70,7 +71,7 @@ def forward(
     log_size = torch.full((count,), math.log(_FIRST), device=start.device)
     log_weights = torch.zeros(len(start), dtype=torch.float64, device=start.device)
     sizes, accepted = [], torch.zeros(count, device=start.device)
-    for step in range(1, len(betas)):
+    for step in track(range(1, len(betas)), "annealing"):
         next(ticks or iter(()), None)
         log_weights += float(betas[step] - betas[step - 1]) * state.likelihood.double()
         if step == len(betas) - 1:
@@ -108,7 +109,7 @@ def reverse(
     state = state_at(target, start)
     log_weights = torch.zeros(len(start), dtype=torch.float64, device=start.device)
     accepted = torch.zeros(count, device=start.device)
-    for step in range(len(betas) - 1, 0, -1):
+    for step in track(range(len(betas) - 1, 0, -1), "annealing back"):
         next(ticks or iter(()), None)
         log_weights -= float(betas[step] - betas[step - 1]) * state.likelihood.double()
         if step == 1:

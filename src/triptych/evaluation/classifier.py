@@ -17,6 +17,7 @@ from triptych.evaluation.net_cache import Record, kept
 from triptych.event import Event
 from triptych.networks import Sizes, resolve_encoder
 from triptych.noise import mix
+from triptych.running.progress import track
 
 FEATURES = 64
 STEPS = 600
@@ -103,7 +104,7 @@ def _train(net: LabelsNet, train: Examples, seed: int) -> None:
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
     batches = Batches(train, min(BATCH // net.images, len(train)), seed=mix(seed, 0xBA7C)).since(0)
-    for _ in range(STEPS):
+    for _ in track(range(STEPS), "training the classifier for features"):
         batch = next(batches)
         assert batch.label is not None
         loss = nn.functional.cross_entropy(net.logits(batch.x), batch.label)

@@ -18,6 +18,7 @@ from triptych.evaluation.protocol import subset
 from triptych.event import Event
 from triptych.networks import Sizes, resolve_decoder, resolve_encoder
 from triptych.noise import mix
+from triptych.running.progress import slices, track
 
 FEATURES = 32
 STEPS = 600
@@ -117,7 +118,7 @@ def _train(net: CodeNet, train: Examples, seed: int) -> None:
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
     batches = Batches(_unlabelled(train), min(BATCH, len(train)), seed=mix(seed, 83)).since(0)
-    for _ in range(STEPS):
+    for _ in track(range(STEPS), "training the autoencoder for features"):
         loss = net.errors(next(batches).x).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -142,7 +143,7 @@ def _measured(net: CodeNet, train: Examples, test: Examples, seed: int) -> Recor
 
 def _chunked(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     with torch.no_grad():
-        return torch.cat([function(x[start : start + _CHUNK]) for start in range(0, len(x), _CHUNK)])
+        return torch.cat([function(part) for part in slices(x, _CHUNK, "measuring the autoencoder")])
 
 
 def _figure(record: Record) -> Figure:

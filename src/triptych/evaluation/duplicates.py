@@ -16,7 +16,7 @@ from triptych.evaluation.protocol import Protocol
 from triptych.evaluation.studies import Table
 from triptych.evaluation.subject import Subject
 from triptych.noise import mix
-from triptych.queries.progress import watched
+from triptych.running.progress import track
 
 LEAK = 0.01
 """Share of the test examples above which a leak is a finding."""
@@ -111,7 +111,7 @@ def near_duplicate(found: Nearest) -> Tensor:
     return (distance > 0) & (chance * len(distance) <= FALSE)
 
 
-def within(examples: Examples, *, seed: int = 0, progress: bool = False) -> Duplicates:
+def within(examples: Examples, *, seed: int = 0) -> Duplicates:
     """Find the duplicates inside one set of examples.
 
     Near ones are looked for by pixels, or coordinates, among the first of each kind of equal ones; of more than some
@@ -120,31 +120,29 @@ def within(examples: Examples, *, seed: int = 0, progress: bool = False) -> Dupl
     Args:
         examples: N of them.
         seed: of the queries.
-        progress: show how far it is.
     """
     first = first_equal(examples.data)
     kept = (first < 0).nonzero()[:, 0]
     single = examples if len(kept) == len(examples) else examples[kept]
     own = _affordable(single, single, mix(seed, 86))
-    near = _near(single, own, single, progress, own=True)
+    near = _near(single, own, single, own=True)
     either = torch.stack([near.amax(1), near.amin(1)], 1).unique(dim=0)  # type: ignore[no-untyped-call]
     return Duplicates(_pairs(first), kept[either], len(own), len(examples))
 
 
-def between(queries: Examples, reference: Examples, *, seed: int = 0, progress: bool = False) -> Duplicates:
+def between(queries: Examples, reference: Examples, *, seed: int = 0) -> Duplicates:
     """Find the examples of one set that have a duplicate in another, such as test examples in the training split.
 
     Args:
         queries: N examples.
         reference: M examples of the same event.
         seed: of the queries that near-duplicates are looked for, where there are too many; see `within`.
-        progress: show how far it is.
     """
     first = first_equal(queries.data, reference.data)
     kept = (first < 0).nonzero()[:, 0]
     single = queries if len(kept) == len(queries) else queries[kept]
     chosen = _affordable(single, reference, mix(seed, 87))
-    near = _near(single, chosen, reference, progress, own=False)
+    near = _near(single, chosen, reference, own=False)
     near[:, 0] = kept[near[:, 0]]
     return Duplicates(_pairs(first), near, len(chosen), len(queries))
 
@@ -162,14 +160,14 @@ def _affordable(queries: Examples, reference: Examples, seed: int) -> Tensor:
     return order[:most].sort().values
 
 
-def _near(queries: Examples, chosen: Tensor, reference: Examples, progress: bool, own: bool) -> Tensor:
+def _near(queries: Examples, chosen: Tensor, reference: Examples, own: bool) -> Tensor:
     """Return `(P, 2)` pairs of a chosen query's index and its near-duplicate's."""
     if not len(chosen) or len(reference) <= own:
         return torch.empty(0, 2, dtype=torch.long)
     parts = torch.split(chosen, _AT_ONCE)
     found = [
         nearest(queries.data[part], reference.data, reference.event, part if own else None)
-        for part in watched(parts, "looking for duplicates", progress)
+        for part in track(parts, "looking for duplicates")
     ]
     together = joined(found)
     near = near_duplicate(together)
@@ -189,8 +187,8 @@ def duplicates(subject: Subject) -> Table:
     """
     protocol, seed = subject.protocol, subject.protocol.seed
     train, test = protocol.train, protocol.test
-    inside = within(train, seed=seed, progress=subject.progress)
-    leaked = between(test, train, seed=seed, progress=subject.progress)
+    inside = within(train, seed=seed)
+    leaked = between(test, train, seed=seed)
     rows = {**_rows("training", inside, "train"), **_rows("test in training", leaked, "test")}
     pairs = [*_shown("train", inside), *_shown("test", leaked)]
     note = "near: nearer than a smooth density explains; in some hundred such data sets one to four have a false one"

@@ -15,6 +15,7 @@ from triptych.evaluation.protocol import counted
 from triptych.evaluation.studies import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.noise import mix
+from triptych.running.progress import track
 
 PARTS = 8
 """Into how many parts sets are cut at most, …"""
@@ -88,7 +89,7 @@ def _cut(a: Tensor, b: Tensor, count: int) -> _Cut:
     """Compare two sets part by part; an example that is in no part, where they leave a rest, has no influence."""
     size = len(a) // count
     value, influences = 0.0, torch.zeros(2, len(a), dtype=torch.float64)
-    for start in range(0, size * count, size):
+    for start in track(range(0, size * count, size), "comparing parts"):
         rows = slice(start, start + size)
         value += frechet_distance(a[rows], b[rows]) / count
         for whole, part in zip(influences, frechet_influences(a[rows], b[rows]), strict=True):

@@ -13,6 +13,7 @@ from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 from triptych.evaluation.figure import Figure
 from triptych.event import Event
+from triptych.running.progress import slices
 
 _CHUNK = 500
 _LARGEST = 32
@@ -77,8 +78,8 @@ class Extractor:
         x = examples.data if isinstance(examples, Examples) else examples
         if isinstance(self.function, nn.Module):
             self.function.eval()
-        for start in range(0, len(x), _CHUNK):
-            yield self._of(x[start : start + _CHUNK])
+        for part in slices(x, _CHUNK, "computing features"):
+            yield self._of(part)
 
     def _of(self, x: Tensor) -> Tensor:
         with torch.no_grad():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from triptych.errors import DataError
 from triptych.evaluation.distances import Estimate, check_pair
+from triptych.running.progress import track
 
 _BLOCK = 1024  # rows and columns of kernel values in memory together: 8 MB, whatever the number of examples
 _FEWEST = 4
@@ -76,7 +77,7 @@ def _sums(a: Tensor, b: Tensor, within: bool = False) -> _Sums:
     """Return sums over the kernel values of all pairs, a block at a time; within one set those of pairs i ≠ j."""
     rows, columns = torch.zeros(len(a)).double(), torch.zeros(len(b)).double()
     squares = 0.0
-    for i in range(0, len(a), _BLOCK):
+    for i in track(range(0, len(a), _BLOCK), "comparing pairs"):
         x = a[i : i + _BLOCK].double()
         for j in range(0, len(b), _BLOCK):
             values = x @ b[j : j + _BLOCK].double().T

@@ -16,7 +16,7 @@ from triptych.models.questions import ImportanceWeighted
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 from triptych.queries import bits_per_dim, likelihood_kind
-from triptych.queries.progress import watched
+from triptych.running.progress import slices
 
 IMPORTANCE_SAMPLES = 100
 """K of the importance-weighted bound, where log p(x) is not exact."""
@@ -71,7 +71,6 @@ def nested_bounds(
     *,
     samples: int = IMPORTANCE_SAMPLES,
     seed: int = 0,
-    progress: bool = False,
 ) -> NestedBounds:
     """Return the bounds of every size in `nested_sizes(samples)` from one set of codes.
 
@@ -85,7 +84,6 @@ def nested_bounds(
         test: N examples, with labels if the model is conditioned on them.
         samples: K.
         seed: of the draws.
-        progress: show a bar where the standard error is a terminal.
 
     Raises:
         ConfigurationError: for samples < 1.
@@ -104,8 +102,7 @@ def nested_bounds(
     sizes, generator = nested_sizes(samples), Noise.of(seed, model.device).generator
     parts = []
     size = max(1, _CODES // samples)
-    for start in watched(range(0, len(test), size), "weighing codes", progress):
-        x = test[start : start + size]
+    for x in slices(test, size, "weighing codes"):
         weights = model.weights(x, samples=samples, seed=generator)
         log_weights = weights.log_weights.double()
         bounds = [importance_bound(log_weights.view(len(x), -1, k).permute(2, 0, 1)).mean(1) for k in sizes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -20,6 +21,7 @@ from triptych.evaluation.subject import Subject, Unanswered
 from triptych.models.base import Model
 from triptych.noise import mix
 from triptych.queries import answers, likelihood_kind
+from triptych.running.progress import task
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,13 @@ def pooled(measures: Sequence[Measures]) -> Measures:
 
 
 def _measured(about: Measures, subject: Subject) -> Measures:
-    figures = {key: metric(subject) for key, metric in METRICS.items() if metric.compared}
+    compared = {key: metric for key, metric in METRICS.items() if metric.compared}
+    with task(f"measuring {about.name}", len(compared)) as measuring:
+        figures = {}
+        for key, metric in compared.items():
+            measuring.note = partial(str, key)
+            figures[key] = metric(subject)
+            measuring.advance()
     found = replace(about, figures=figures, density=_density(subject))
     try:
         by_pixels, by_features = subject.nearest, subject.nearest_by_features

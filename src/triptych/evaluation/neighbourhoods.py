@@ -23,6 +23,7 @@ from torch import Tensor
 
 from triptych.errors import DataError
 from triptych.evaluation.distances import Estimate, check_pair
+from triptych.running.progress import track
 
 PRECISION_K, DENSITY_K = 3, 5
 """Neighbours that make a ball, as the two papers have them."""
@@ -195,7 +196,7 @@ def _squared_radii(centres: Tensor, k: int, halves: Tensor) -> Tensor:
 def _blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     """Yield rows, columns, and the squared distances of the examples there, in float64."""
     centre = b.double().mean(0)  # smaller norms lose fewer digits in the product below
-    for i in range(0, len(a), _BLOCK):
+    for i in track(range(0, len(a), _BLOCK), "comparing pairs"):
         x = a[i : i + _BLOCK].double() - centre
         for j in range(0, len(b), _BLOCK):
             y = b[j : j + _BLOCK].double() - centre

@@ -12,6 +12,7 @@ from torch import Tensor
 from triptych.errors import DataError
 from triptych.evaluation.figure import Figure, proportion
 from triptych.event import Event
+from triptych.running.progress import track
 
 QUANTILE = 0.01
 """Share of unseen real examples that the near-copy threshold is set to let through."""
@@ -74,7 +75,7 @@ def nearest(queries: Tensor, reference: Tensor, event: Event, own: Tensor | None
     rows = max(1, _CHUNK // (event.dims + 1))
     step = min(1024, rows)
     found = []
-    for start in range(0, len(queries), step):
+    for start in track(range(0, len(queries), step), "finding neighbours"):
         scaled = event.scaled(queries[start : start + step]).flatten(1)
         if not bool(torch.isfinite(scaled).all()):
             raise DataError("examples that are not finite have no nearest neighbour")
@@ -95,7 +96,7 @@ def _nearest(scaled: Tensor, reference: Tensor, event: Event, rows: int, own: Te
     queries = scaled - centre
     best, index = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
     rows = min(rows, max(1, _CHUNK // len(queries)))
-    for start in range(0, len(reference), rows):
+    for start in track(range(0, len(reference), rows), "comparing"):
         chunk = event.scaled(reference[start : start + rows]).flatten(1) - centre
         squared = chunk.square().sum(1) - 2 * queries @ chunk.T  # + |query|², the same for all
         if own is not None:

@@ -14,6 +14,7 @@ from triptych.evaluation.hamiltonian import Target
 from triptych.evaluation.parzen import points_of, units_of
 from triptych.models.latent_variable import LatentVariable
 from triptych.noise import Noise
+from triptych.running.progress import track
 
 SCALES = tuple(10 ** (-2 + i / 6) for i in range(13))
 """Standard deviations σ of a Gaussian observation that are tried: 0.01 to 1, 6 to a decade, in the units of points."""
@@ -141,7 +142,10 @@ def observation_of(model: LatentVariable, train: Examples, seed: int) -> Observa
             return Observation(model)
         at_once = max(1, _NUMBERS // (len(SCALES) * (PILOTS + TRIED_CHAINS) * model.event.dims))
         parts = [slice(start, start + at_once) for start in range(0, len(some), at_once)]
-        found = [_of_scales(model, some[part], None if labels is None else labels[part], noise) for part in parts]
+        found = [
+            _of_scales(model, some[part], None if labels is None else labels[part], noise)
+            for part in track(parts, "choosing the width of the observation")
+        ]
     means = torch.cat(found).mean(0).nan_to_num(nan=-math.inf)
     best = int(means.argmax())
     if best in (0, len(SCALES) - 1):

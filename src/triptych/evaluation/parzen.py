@@ -21,7 +21,7 @@ from triptych.event import Event
 from triptych.models.base import Model
 from triptych.models.questions import Sampler
 from triptych.noise import mix
-from triptych.queries.progress import watched
+from triptych.running.progress import slices
 
 BANDWIDTHS = tuple(10 ** (-2 + i / 12) for i in range(25))
 """From which the kernel's is chosen: 0.01 to 1, 12 to a decade, in the units of `units_of`."""
@@ -46,7 +46,7 @@ COLUMNS = ("log-likelihood, nats", "bandwidth", "n")
 
 
 def kernel_log_density(
-    x: Tensor, centres: Tensor, bandwidths: Sequence[float], *, progress: bool = False, told: str = "weighing kernels"
+    x: Tensor, centres: Tensor, bandwidths: Sequence[float], *, told: str = "weighing kernels"
 ) -> Tensor:
     """Return the logarithm of the kernel density estimate, for several bandwidths at once.
 
@@ -56,7 +56,6 @@ def kernel_log_density(
         x: `(N, D)`.
         centres: `(n, D)`, on the device that is to compute.
         bandwidths: S standard deviations σ.
-        progress: show a bar where the standard error is a terminal.
         told: what the bar says.
 
     Returns:
@@ -78,8 +77,8 @@ def kernel_log_density(
     origin = centres.double().mean(0)  # the distances of what lies around it lose fewer digits
     scale = torch.tensor(bandwidths, dtype=torch.float64, device=centres.device)
     parts = [torch.empty(0, len(scale), dtype=torch.float64)]
-    for start in watched(range(0, len(x), _ROWS), told, progress):
-        rows = x[start : start + _ROWS].to(centres.device).double() - origin
+    for part in slices(x, _ROWS, told):
+        rows = part.to(centres.device).double() - origin
         total = torch.full((len(rows), len(scale)), -math.inf, dtype=torch.float64, device=centres.device)
         for block in torch.split(centres, _CENTRES):
             own = block.double() - origin
@@ -128,14 +127,13 @@ class Estimate(NamedTuple):
     """Whether the best bandwidth was the least or the greatest that was tried."""
 
 
-def parzen_estimate(samples: Tensor, valid: Tensor, test: Tensor, *, progress: bool = False) -> Estimate:
+def parzen_estimate(samples: Tensor, valid: Tensor, test: Tensor) -> Estimate:
     """Choose the bandwidth on some points and estimate the log-density of others.
 
     Args:
         samples: `(n, D)`.
         valid: `(V, D)`, on which the bandwidth is chosen: none of the samples, nor of the test points.
         test: `(N, D)`.
-        progress: show a bar where the standard error is a terminal.
 
     Example:
         >>> from triptych.noise import Noise
@@ -144,10 +142,10 @@ def parzen_estimate(samples: Tensor, valid: Tensor, test: Tensor, *, progress: b
         >>> round(float(found.log_density.mean()), 1)     # -½ log 2πe = -1.4
         -1.4
     """
-    tried = kernel_log_density(valid, samples, BANDWIDTHS, progress=progress, told="choosing the bandwidth").mean(0)
+    tried = kernel_log_density(valid, samples, BANDWIDTHS, told="choosing the bandwidth").mean(0)
     best = int(tried.argmax())
     chosen = BANDWIDTHS[best]
-    density = kernel_log_density(test, samples, [chosen], progress=progress)[:, 0]
+    density = kernel_log_density(test, samples, [chosen])[:, 0]
     return Estimate(density, chosen, best in (0, len(BANDWIDTHS) - 1))
 
 
@@ -210,7 +208,7 @@ def parzen(subject: Subject) -> Table:
     device = subject.model.device
     rows = {}
     for name, centres in {"samples": sampled(subject), "training data": found.real}.items():
-        estimate = parzen_estimate(centres.to(device), found.valid, found.test, progress=subject.progress)
+        estimate = parzen_estimate(centres.to(device), found.valid, found.test)
         rows[name] = _figures(estimate, len(centres), units, "kde")
     return Table(f"Parzen estimate of log p(x), {len(found.test):,} test examples", COLUMNS, rows, _note(found, units))
 
@@ -232,7 +230,7 @@ def parzen_figure(subject: Subject) -> Figure:
         centres = sampled(subject).to(subject.model.device)
     else:
         centres = found.real if subject.given is None else points_of(subject.given)
-    estimate = parzen_estimate(centres, found.valid, found.test, progress=subject.progress)
+    estimate = parzen_estimate(centres, found.valid, found.test)
     nats, bandwidth, _ = _figures(estimate, len(centres), units, "kde")
     note = f"bandwidth {bandwidth.text}, {bandwidth.note + ', ' if bandwidth.note else ''}{_note(found, units)}"
     return replace(nats, note=note)
@@ -265,19 +263,19 @@ def parzen_sklearn(subject: Subject) -> Table:
     for name, centres in {"samples": sampled(subject), "training data": found.real}.items():
         tried = [float(_by_trees(found.valid[:_TRIED], centres, b).mean()) for b in _OF_TREES]
         best = max(range(len(_OF_TREES)), key=tried.__getitem__)
-        density = _by_trees(found.test, centres, _OF_TREES[best], subject.progress)
+        density = _by_trees(found.test, centres, _OF_TREES[best])
         estimate = Estimate(density, _OF_TREES[best], best in (0, len(_OF_TREES) - 1))
         rows[name] = _figures(estimate, len(centres), units_of(event), "kde-sklearn")
     title = f"scikit-learn's kernel density, {len(found.test):,} test examples"
     return Table(title, COLUMNS, rows, _SKLEARN_NOTE.format(tried=min(_TRIED, len(found.valid))))
 
 
-def _by_trees(x: Tensor, centres: Tensor, bandwidth: float, progress: bool = False) -> Tensor:
+def _by_trees(x: Tensor, centres: Tensor, bandwidth: float) -> Tensor:
     """Return the log-density of each point by scikit-learn, as it is by default."""
     from sklearn.neighbors import KernelDensity  # type: ignore[import-untyped]
 
     fitted = KernelDensity(bandwidth=bandwidth).fit(centres.double().numpy())
-    parts = watched(torch.split(x.double(), 100), "asking scikit-learn", progress)
+    parts = slices(x.double(), 100, "asking scikit-learn")
     return torch.cat([torch.from_numpy(fitted.score_samples(part.numpy())) for part in parts])
 
 

@@ -68,7 +68,7 @@ def median_filtered(examples: Examples, size: int = 3) -> Examples:
         raise DataError(f"a median filter is for images, the examples are a {examples.event}")
     if size < 1 or size % 2 == 0:
         raise ConfigurationError(f"size={size}: expected an odd number of pixels, such as 3")
-    parts = [_medians(examples.data[part], size) for part in chunks(len(examples))]
+    parts = [_medians(examples.data[part], size) for part in chunks(len(examples), "filtering")]
     return replace(examples, data=torch.cat([examples.data[:0], *parts]), intensities=None)
 
 

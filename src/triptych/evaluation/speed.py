@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from math import ceil, floor, sqrt
 
 import torch
-from torch import Tensor
 
 from triptych.data.examples import Examples
+from triptych.evaluation.effort import some_label
 from triptych.evaluation.figure import Figure
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Encoder, Sampler
@@ -73,7 +73,7 @@ def scoring_speed(
         >>> scoring_speed(model, model.sample(10, seed=0), repeats=2).unit
         'images/s'
     """
-    given, label = _repeated(x, batch), _some_label(model)
+    given, label = _repeated(x, batch), some_label(model)
     return speed_of(
         lambda n, seed: model.log_prob_bounds(given[:n], label=label, seed=seed),
         model,
@@ -96,7 +96,7 @@ def encoding_speed(
         >>> encoding_speed(model, model.sample(10, seed=0), repeats=2).unit
         'examples/s'
     """
-    given, label = _repeated(x, batch), _some_label(model)
+    given, label = _repeated(x, batch), some_label(model)
     ask: Ask = lambda n, _: model.encode(given[:n], label=label)  # noqa: E731
     return speed_of(ask, model, name="encoding", batch=batch, repeats=repeats, seconds=seconds)
 
@@ -183,11 +183,6 @@ def seconds_each(ask: Ask, *, batch: int = 4, seed: int = 0) -> float:
 def drawing(model: Sampler) -> Ask:
     """Return the question that draws samples, of any labels."""
     return lambda n, seed: model.sample(n, label=model.any_label, seed=seed)
-
-
-def _some_label(model: Model) -> Tensor | int | None:
-    """Return a label for all examples, which no cost depends on."""
-    return model.any_label if model.embedding else 0 if model.classes else None
 
 
 def _repeated(x: Examples, n: int) -> Examples:

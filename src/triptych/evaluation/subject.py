@@ -39,7 +39,6 @@ class Subject:
         protocol: the conditions.
         training_seconds: time of the model's training, if it is known.
         training_rounds: rounds of the model's training, if they are known.
-        progress: show how far long measurements are.
         course: what was examined of the model in its training, if anything was.
     """
 
@@ -49,21 +48,19 @@ class Subject:
         protocol: Protocol,
         training_seconds: float | None = None,
         training_rounds: int | None = None,
-        progress: bool = False,
         course: Course | None = None,
     ) -> None:
         self.given = model
         self.protocol = protocol
         self.training_seconds = training_seconds
         self.training_rounds = training_rounds
-        self.progress = progress
         self.course = course
 
     def under(self, protocol: Protocol) -> Subject:
         """Return the same model under another protocol; what was computed under this one is not shared."""
         if protocol is self.protocol:
             return self
-        return Subject(self.given, protocol, self.training_seconds, self.training_rounds, self.progress, self.course)
+        return Subject(self.given, protocol, self.training_seconds, self.training_rounds, self.course)
 
     @property
     def any_model(self) -> Model:
@@ -123,9 +120,7 @@ class Subject:
             raise Unanswered(
                 f"{type(model).__name__} gives {gives}: bounds by weighted codes are of models such as vae"
             )
-        return nested_bounds(
-            model, protocol.scored, samples=protocol.importance, seed=mix(protocol.seed, 4), progress=self.progress
-        )
+        return nested_bounds(model, protocol.scored, samples=protocol.importance, seed=mix(protocol.seed, 4))
 
     @cached_property
     def likelihood(self) -> Likelihood:

@@ -10,6 +10,7 @@ from torch import Tensor
 from triptych.data.examples import Examples
 from triptych.models.base import Model
 from triptych.noise import Noise
+from triptych.running.progress import task
 
 BATCH = 256
 """How many examples are computed at a time in answering a query."""
@@ -19,10 +20,18 @@ Label = int | Sequence[int] | Tensor | None
 Seed = int | torch.Generator | None
 
 
-def chunks(n: int) -> Iterator[slice]:
-    """Yield the parts of `n` examples that are computed at a time."""
-    for start in range(0, n, BATCH):
-        yield slice(start, min(start + BATCH, n))
+def chunks(n: int, title: str) -> Iterator[slice]:
+    """Yield the parts of `n` examples that are computed at a time, and count the examples that are done.
+
+    Args:
+        n: how many.
+        title: what is done to them, such as "encoding".
+    """
+    with task(title, n) as one:
+        for start in range(0, n, BATCH):
+            part = slice(start, min(start + BATCH, n))
+            yield part
+            one.advance(part.stop - part.start)
 
 
 class Question(Model):

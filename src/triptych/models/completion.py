@@ -99,7 +99,7 @@ class Completer(Question):
         noise = self._noise(seed)
         parts = []
         with self.asking():
-            for part in chunks(len(data) * candidates):
+            for part in chunks(len(data) * candidates, "completing"):
                 which = torch.arange(part.start, part.stop) // candidates
                 own = None if labels is None else labels[which.to(labels.device)]
                 parts.append(self.fill(data[which].to(self.device), mask, own, noise, sharpness))

@@ -47,7 +47,7 @@ class Bounded(Question):
         noise = self._noise(seed)
         parts = [Bounds(torch.empty(0, device=self.device), torch.empty(0, device=self.device))]
         with self.asking():
-            for part in chunks(len(data)):
+            for part in chunks(len(data), "scoring"):
                 own = None if labels is None else labels[part]
                 parts.append(self.bounds(data[part].to(self.device), own, noise, samples))
         return Bounds(*(torch.cat(side).cpu() for side in zip(*parts, strict=True)))
@@ -108,7 +108,7 @@ class ImportanceWeighted(Bounded):
         noise = self._noise(seed)
         parts = [Weights(*(torch.empty(0, samples) for _ in range(2)))]
         with self.asking():
-            for part in chunks(len(data)):
+            for part in chunks(len(data), "weighing codes"):
                 own = None if labels is None else labels[part]
                 found = self._weighed(data[part].to(self.device), own, noise, samples)
                 parts.append(Weights(*(side.cpu() for side in found)))

@@ -72,7 +72,7 @@ class Sampler(Question):
             labels = self.labels(label, n, noise)
             parts = [
                 self._draw(part.stop - part.start, None if labels is None else labels[part], noise, sharpness)
-                for part in chunks(n)
+                for part in chunks(n, "sampling")
             ]
         return self._examples(parts, labels)
 
@@ -119,7 +119,7 @@ class Encoder(Question):
         with self.asking():
             parts = [
                 self.codes(data[part].to(self.device), None if labels is None else labels[part]).cpu()
-                for part in chunks(len(data))
+                for part in chunks(len(data), "encoding")
             ]
         return torch.cat([torch.empty(0, self.latent), *parts])
 
@@ -153,7 +153,7 @@ class Decoder(Question):
         finer = 1.0 if levels is None else (levels - 1) / ((self.event.levels or levels) - 1)
         parts = [torch.empty(0, *event.shape, dtype=event.dtype)]
         with self.asking():
-            for part in chunks(len(z)):
+            for part in chunks(len(z), "decoding"):
                 own = None if labels is None else labels[part]
                 parts.append(event.rounded(self.expected(z[part].to(self.device), own) * finer).cpu())
         return Examples(torch.cat(parts), event, None if labels is None else labels.cpu())
@@ -206,7 +206,7 @@ class Judge(Question):
         with self.asking():
             parts = [
                 self.verdicts(data[part].to(self.device), None if labels is None else labels[part]).cpu()
-                for part in chunks(len(data))
+                for part in chunks(len(data), "judging")
             ]
         return torch.cat([torch.empty(0), *parts])
 
@@ -255,7 +255,7 @@ class Corrupter(Question):
         self.event.check(given.data)
         noise = self._noise(seed)
         parts = [given.data[:0]]
-        for part in chunks(len(given)):
+        for part in chunks(len(given), "corrupting"):
             clean = given.data[part].to(self.device)
             parts.append(corrupted(clean, self.event, self.corruption, noise).cpu())
         return replace(given, data=torch.cat(parts), intensities=None, source={})

@@ -12,6 +12,7 @@ from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.base import Model
 from triptych.models.questions import Density
+from triptych.running.progress import track
 
 CODES = 10
 """Codes of each example and class, where log p(x | y) is not exact."""
@@ -80,7 +81,7 @@ class BayesClassifier:
             DataError: for examples of another event, or a model whose answers are not numbers.
         """
         bare = Examples(x.data, x.event)
-        told = [self._log_likelihood(bare, k) for k in range(len(self.log_prior))]
+        told = [self._log_likelihood(bare, k) for k in track(range(len(self.log_prior)), "scoring under each class")]
         found = torch.stack(told, 1).double()
         bad = int(found.isnan().any(1).sum())
         if bad:

@@ -14,7 +14,7 @@ from triptych.event import Event
 from triptych.models.questions import Decoder, Label, LatentSampler
 from triptych.noise import Noise, mix
 from triptych.queries.codes import Spread, spread_of
-from triptych.queries.progress import watched
+from triptych.running.progress import track
 
 DRAWS = 256
 """Codes drawn from the prior that each example is first compared with."""
@@ -44,7 +44,6 @@ def invert(
     prior_weight: float = 0.0,
     label: Label = None,
     seed: int = 0,
-    progress: bool = False,
 ) -> Inverted:
     """Find the code whose example is nearest to a given one, by several descents from the nearest codes of the prior.
 
@@ -63,7 +62,6 @@ def invert(
         prior_weight: λ: how much a code far out in the prior costs.
         label: of a conditional model, unless the examples carry their own.
         seed: of the codes that are drawn.
-        progress: show a bar where the standard error is a terminal.
 
     Raises:
         ConfigurationError: for steps or restarts below 1, restarts above 256, or a rate or weight out of range.
@@ -88,10 +86,10 @@ def invert(
     search = _Search(model, drawn, steps, restarts, rate, prior_weight)
     size = max(1, _DESCENTS // restarts)
     found = []
-    for start in watched(range(0, len(x), size), "inverting", progress and len(x) > size):
+    for start in track(range(0, len(x), size), "inverting"):
         part = slice(start, start + size)
         own = None if labels is None else labels[part]
-        found.append(search.of(x.data[part].to(model.device), own, progress and len(x) <= size))
+        found.append(search.of(x.data[part].to(model.device), own))
     return Inverted(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
 
 
@@ -112,7 +110,7 @@ class _Search:
         self.rate, self.prior_weight = rate, prior_weight
         self.spread = Spread(*(side.to(drawn.device) for side in spread_of(drawn.cpu())))
 
-    def of(self, x: Tensor, label: Tensor | None, progress: bool) -> Inverted:
+    def of(self, x: Tensor, label: Tensor | None) -> Inverted:
         """Return what is found for some examples."""
         target = _units(self.model.event, x)
         with self.model.asking():
@@ -120,7 +118,7 @@ class _Search:
             near = distances.topk(self.restarts, dim=1, largest=False)
             own = None if label is None else label.repeat_interleave(self.restarts, 0)
             codes, cost = self._descended(
-                self.drawn[near.indices].flatten(0, 1), target.repeat_interleave(self.restarts, 0), own, progress
+                self.drawn[near.indices].flatten(0, 1), target.repeat_interleave(self.restarts, 0), own
             )
             best = cost.view(-1, self.restarts).argmin(1)
             rows = torch.arange(len(x), device=x.device)
@@ -145,13 +143,13 @@ class _Search:
             rows.append((known[key] - one).square().mean(1))
         return torch.stack(rows)
 
-    def _descended(self, start: Tensor, target: Tensor, label: Tensor | None, progress: bool) -> tuple[Tensor, Tensor]:
+    def _descended(self, start: Tensor, target: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the best code on the way of each descent, and its cost."""
         z = start.clone().requires_grad_(True)
         best, least = start.clone(), torch.full((len(z),), math.inf, device=z.device)
         adam = torch.optim.Adam([z], lr=self.rate)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps)
-        for _ in watched(range(self.steps + 1), "inverting", progress):
+        for _ in track(range(self.steps + 1), "descending"):
             with torch.enable_grad():
                 cost = self._errors(z, target, label)
                 if self.prior_weight:

@@ -39,7 +39,9 @@ def squared_errors(x: Examples, y: Examples) -> Tensor:
         raise DataError(
             f"{len(x)} examples ({x.event}) and {len(y)} ({y.event}) cannot be compared: expected as many of one shape"
         )
-    parts = [(_units(x, part, y.event) - _units(y, part, y.event)).square().mean(1) for part in chunks(len(x))]
+    parts = [
+        (_units(x, part, y.event) - _units(y, part, y.event)).square().mean(1) for part in chunks(len(x), "comparing")
+    ]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts])
 
 

@@ -13,6 +13,7 @@ from triptych.models.questions import Decoder, Label
 from triptych.noise import Noise
 from triptych.queries.codes import Decoded, Spread, decode_rows, shades
 from triptych.queries.reconstruction import squared_errors
+from triptych.running.progress import track
 
 
 def importance(model: Decoder, codes: Tensor, *, label: Label = None, seed: int = 0) -> Tensor:
@@ -49,7 +50,7 @@ def importance(model: Decoder, codes: Tensor, *, label: Label = None, seed: int 
     fine = shades(model.event)
     before = model.decode(codes, label=label, levels=fine)
     found = []
-    for j in range(codes.shape[1]):
+    for j in track(range(codes.shape[1]), "replacing coordinates"):
         replaced = codes.clone()
         replaced[:, j] = other[:, j]
         found.append(squared_errors(before, model.decode(replaced, label=label, levels=fine)).mean())

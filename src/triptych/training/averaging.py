@@ -51,8 +51,9 @@ class Average:
             parameter.copy_(weight)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the averaged weights by name."""
-        return dict(zip((name for name, _ in self.model.named_parameters()), self.weights, strict=True))
+        """Return the averaged weights by name; a parameter of several names is there under each."""
+        weights = dict(zip(map(id, self.model.parameters()), self.weights, strict=True))
+        return {name: weights[id(p)] for name, p in self.model.named_parameters(remove_duplicate=False)}
 
     @torch.no_grad()
     def restore(self, state: dict[str, Tensor]) -> None:

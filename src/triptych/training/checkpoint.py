@@ -37,14 +37,19 @@ def plain_arguments(model: Model) -> dict[str, Any]:
     }
 
 
-def save(model: Model, path: str | Path) -> None:
+def save(model: Model, path: str | Path, weights: dict[str, Tensor] | None = None) -> None:
     """Write a model as `model.json` (name, arguments, data) and `model.safetensors` into a directory.
+
+    Args:
+        model: what is written.
+        path: the directory.
+        weights: other weights than the model's own, by the names of its `state_dict`.
 
     Raises:
         CheckpointError: if it cannot be written.
     """
     path = Path(path)
-    write_tensors(path / "model.safetensors", model.state_dict(), {})
+    write_tensors(path / "model.safetensors", model.state_dict() if weights is None else weights, {})
     description = {
         "triptych": __version__,
         "model": name_of(model),

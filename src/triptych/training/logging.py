@@ -1,10 +1,8 @@
-"""What a run reports while it trains: `metrics.jsonl`, a progress bar, TensorBoard."""
+"""What a run reports while it trains: `metrics.jsonl` and TensorBoard."""
 
 from __future__ import annotations
 
 import json
-import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,64 +77,3 @@ def _summary_writer(run: Path | None, step: int) -> Any:
     except ImportError:
         raise ConfigurationError("TensorBoard is not installed: pip install 'triptych[track]'") from None
     return SummaryWriter(run / "tensorboard", purge_step=step)
-
-
-class Progress:
-    """The progress line: step, images/s, each player's loss, time left. Plain lines where there is no terminal.
-
-    Args:
-        title: what is trained.
-        shown: whether anything is printed.
-    """
-
-    def __init__(self, title: str, shown: bool) -> None:
-        self.title = title
-        self.shown = shown
-        self.printed = 0.0
-        self.bar: Any = None
-
-    def __enter__(self) -> Progress:
-        """Start the bar, if there is a terminal."""
-        if self.shown and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
-            self.bar = Bar(*columns, console=Console(stderr=True))
-            self.bar.start()
-            self.task = self.bar.add_task(self.title, total=1.0, figures="starting")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop the bar."""
-        if self.bar is not None:
-            self.bar.stop()
-
-    def update(self, record: Record, fraction: float, losses: dict[str, float], finding: str = "") -> None:
-        """Show a record, at `fraction` of the budget, and what is wrong, if anything is."""
-        if not self.shown:
-            return
-        left = record["seconds"] * (1 - fraction) / max(fraction, 1e-9)
-        told = "  ".join(f"{player} {loss:.4g}" for player, loss in losses.items())
-        text = f"step {int(record['step']):,}  {record['images_per_s']:,.0f} images/s  {told}  {_clock(left)} left"
-        text += f"  ! {finding}" if finding else ""
-        if self.bar is not None:
-            self.bar.update(self.task, completed=fraction, figures=text)
-        elif fraction >= self.printed + 0.1 or fraction >= 1.0:
-            self.printed = fraction
-            print(f"{self.title}  {fraction:4.0%}  {text}", file=sys.stderr, flush=True)
-
-    def say(self, message: str) -> None:
-        """Print a line above the bar."""
-        if self.shown:
-            print(message, file=sys.stderr, flush=True)
-
-
-def _clock(seconds: float) -> str:
-    whole = math.ceil(seconds)
-    return (
-        f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-        if whole >= 3600
-        else f"{whole // 60}:{whole % 60:02d}"
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,23 +18,31 @@ from triptych.errors import Interrupted, NonFiniteError
 from triptych.models.base import Model
 from triptych.models.questions import Bounded
 from triptych.noise import Noise, mix
+from triptych.running import interruption, progress, threads
+from triptych.running.interruption import Left, Stop
 from triptych.training import rundir
 from triptych.training.blame import Before
 from triptych.training.budget import Budget, learning_rate_factor
 from triptych.training.checkpoint import checkpoint_path
-from triptych.training.diagnosis import NON_FINITE, Doctor, diagnosed
-from triptych.training.gallery import TILES, Gallery
-from triptych.training.logging import Metrics, Progress, Record
+from triptych.training.diagnosis import NON_FINITE, diagnosed
+from triptych.training.logging import Metrics
 from triptych.training.outcome import Run, never_played
-from triptych.training.pace import Marks, StopRequest, Window
+from triptych.training.pace import Forecast, Marks
+from triptych.training.pauses import Pauses
+from triptych.training.rescue import SLOW, Rescue
 from triptych.training.seat import Seat, give_turn, non_finite
 from triptych.training.setup import configuration, launch
-from triptych.training.state import State
+from triptych.training.state import Snapshot, State
+from triptych.training.throughput import Threads, stored
+from triptych.training.window import Turn, Window
 
 AGREE_EVERY = 10
-"""Rounds after which several processes agree on the time, and on whether to stop."""
+"""Rounds after which several processes agree on the time, and on whether to stop; fewer where rounds take long."""
 NOISE, LAYERS = 1, 2
 """What a seed is mixed with for each use of it, so that no two uses share a stream."""
+
+Move = Callable[[Seat, Batch, Noise], None]
+"""Lets one player move once."""
 
 
 class Training:
@@ -56,73 +65,109 @@ class Training:
         self.turns = self.seats[0].player.turns
         per_epoch = self.batches.per_epoch
         self.budget = Budget.of(options.steps, options.epochs, options.minutes, per_epoch, self.turns)
-        self.doctor = Doctor(model, labelled, self.budget, options.batch_size)
         self.state = State(model, self.seats, options.ema)
         self.path = None if options.run is None else Path(options.run)
         self.writes = self.path is not None and self.rank == 0
-        self.gallery = Gallery(model, train, self.path / "samples", options.seed) if self.writes and self.path else None
-        self.stop = StopRequest()
+        self.rescue = Rescue(self.path, self.state) if self.writes and self.path else None
+        self.stop = Stop()
         self.step, self.seconds, self.stopping = 0, 0.0, False
-        self.saved: Path | None = None
-        self.validation: Record = {}
-        self.pending: list[tuple[int, Seat, list[str], Tensor]] = []
+        self.agree_every = 1
+        self.pauses = Pauses(self, labelled)
         self.last_turn: Before | None = None
 
     def run(self) -> Run:
         """Keep the run directory to this process, and train."""
-        with rundir.locked(self.path) if self.writes and self.path else nullcontext():
+        shown = self.options.progress and self.rank == 0
+        locked = rundir.locked(self.path) if self.writes and self.path else nullcontext()
+        with locked, progress.shown(shown), progress.task(name_of(self.model), 1.0) as self.task:
             return self.train_in_place()
 
     def train_in_place(self) -> Run:
         """Claim the run directory, take up what is there, play until the budget is used up, and save."""
-        options = self.options
-        seconds, notes = 0.0, list[str]()
-        if self.path is not None and self.rank == 0:
+        options, path = self.options, self.path
+        kept = stored(path) if options.resume else ""
+        if path is not None and self.rank == 0:
             config = configuration(self.model, self.train, self.validated, options)
-            rundir.claim(self.path, config, resume=options.resume, overwrite=options.overwrite)
+            rundir.claim(path, config, resume=options.resume, overwrite=options.overwrite)
         self.fabric.barrier()
-        if self.path is not None and options.resume:
-            self.step, seconds, pending, notes = self.state.restore(self.path)
-            self.saved = checkpoint_path(self.path, self.step) if self.step else None
-            notes = notes if self.step else [f"nothing to resume in {self.path}: starting anew"]
-            self.pending = [(step, self.seats[i], names, torch.tensor(f)) for step, i, names, f in pending]
-        self.metrics = Metrics(self.path if self.writes else None, self.step, options.tensorboard and self.writes)
-        self.seconds = self.clock = float(self.fabric.broadcast(seconds))
-        shown = options.progress and self.rank == 0
-        with self.stop.listening(), Progress(name_of(self.model), shown) as self.progress:
-            for note in notes:
-                self.progress.say(note)
-            try:
+        snapshot, notes = (None, []) if path is None or not options.resume else self.state.restore(path)
+        if snapshot is not None:
+            self.step, self.pauses.owed = snapshot.step, list(snapshot.record.get("owed", ()))
+        if path is not None and options.resume and not self.step:
+            notes = [f"nothing to resume in {path}: starting anew"]
+        self.metrics = Metrics(path if self.writes else None, self.step, options.tensorboard and self.writes)
+        self.seconds = self.clock = float(self.fabric.broadcast(snapshot.seconds if snapshot else 0.0))
+        self.window = Window(self.seats, self.step, self.seconds)
+        if snapshot is not None:
+            self.window.take(snapshot.record["pending"])
+            if self.rescue is not None and path is not None and self.step:
+                self.rescue.saved, self.rescue.saved_step = checkpoint_path(path, self.step), self.step
+        self.marks = Marks(options, self.budget, self.step, self.clock)
+        self.pauses.forecast = Forecast(self.budget, self.marks, self.step, self.seconds)
+        fixed = options.compile or not self.reads_each_turn
+        self.threads = Threads(options.threads, kept, self.step, world=self.world, fixed=fixed)
+        self.task.note = self.pauses.described
+        self.task.left = lambda: self.pauses.forecast.left(self.step, self.clock)
+        for note in notes:
+            progress.say(note)
+        try:
+            with self.stop.listening(), interruption.at_deadline(self.rescue) if self.rescue else nullcontext():
                 self.train_model()
-            finally:
-                self.metrics.close()
-                self.state.settle()
-            for note in (idle := never_played(self.seats, self.step)):
-                self.progress.say(note)
-        notes = [*notes, *idle]
+        finally:
+            self.metrics.close()
+            self.state.settle()
+        for note in (idle := never_played(self.seats, self.step)):
+            progress.say(note)
         self.fabric.barrier()
-        notes += map(str, diagnosed(self.metrics.records))
+        notes += [*idle, *map(str, diagnosed(self.metrics.records))]
         return Run(self.step, self.seconds, self.metrics.records, self.path, self.rank, notes)
 
     def train_model(self) -> None:
         """Play, in training mode; leave the model ready to be asked, and torch's random state as it was."""
         cuda = self.fabric.device.type == "cuda"
-        if self.options.compile:
-            for seat in self.seats:
-                for module in seat.player.modules:
-                    module.compile()
         self.model.train()
         try:
-            with torch.random.fork_rng(devices=[self.fabric.device] if cuda else []):
+            with torch.random.fork_rng(devices=[self.fabric.device] if cuda else []), threads.using(threads.now()):
+                self.rehearse()
+                if self.options.compile:
+                    for seat in self.seats:
+                        for module in seat.player.modules:
+                            module.compile()
                 self.rounds()
         finally:
             for seat in self.seats:
                 give_turn([seat], seat)
             self.model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.save()
-        if not self.finished():
+        if self.pauses.owed or not self.finished():
             where = f"; saved in {self.path}: go on with --resume" if self.path else ""
             raise Interrupted(f"stopped after step {self.step:,}{where}")
+
+    def rehearse(self) -> None:
+        """Choose the number of threads by timing rounds, if that is to be done; leave the training as it was."""
+        if self.threads.schedule is None and not self.finished():
+            kept = self.state.snapshot(self.step, self.seconds, []).copied()
+            batches, generator = self.batches.since(self.step * self.turns), torch.Generator(self.fabric.device)
+            rounds = None if self.budget.steps is None else self.budget.steps - self.step
+            seconds = None if self.budget.seconds is None else self.budget.seconds - self.seconds
+            try:
+                with self.stop.leaving(), progress.task("choosing the number of threads"):
+                    self.threads.choose(lambda: self.play(batches, generator, self.move), rounds, seconds)
+            except Left:
+                self.stopping = True
+            self.state.take(kept)
+        if self.stopping:
+            return
+        self.threads.begin(self.step)
+        self.keep_threads()
+
+    def keep_threads(self) -> None:
+        """Write the numbers of threads into the run's configuration, and say what changed for good."""
+        if told := self.threads.told():
+            progress.say(f"{self.task.title}: {told}")
+        if self.path is not None and self.writes:
+            kept = SimpleNamespace(**{**vars(self.options), "threads": str(self.threads)})
+            rundir.write_config(self.path / "config.yaml", configuration(self.model, self.train, self.validated, kept))
 
     def rounds(self) -> None:
         """Play round after round. This is the loop."""
@@ -130,53 +175,65 @@ class Training:
             self.save()
         generator = torch.Generator(self.fabric.device)
         batches = self.batches.since(self.step * self.turns)
-        marks = Marks(self.options, self.budget, self.step, self.clock)
-        window = Window(self.step, self.seconds)
+        took = 0.0
+        self.pauses.catch_up()
         while not (self.stopping or self.finished()):
+            if took > SLOW:
+                self.pauses.keep_state()
             started = time.perf_counter()
-            noise = self.noise(generator)
-            factor = self.learning_rate_factor()
-            playing = [seat for seat in self.seats if seat.player.plays(self.step)]
-            for seat in playing:
-                seat.schedule(factor)
-                for _ in range(seat.player.turns):
-                    if seat is playing[0]:
-                        batch = next(batches)
-                    self.turn(seat, batch, noise)
+            self.play(batches, generator, self.turn)
             self.step += 1
             if self.state.average is not None:
                 self.state.average.update(self.step)
             reporting = self.step % self.options.log_every == 0
             if reporting:
                 self.fetch()
-            self.tick(time.perf_counter() - started)
-            if self.validated and marks.validation_due(self.step, self.clock):
-                self.fetch()
-                self.validate()
-                reporting = True
-            if reporting:
-                self.report(window)
-            if marks.sample_due(self.step, self.clock):
-                self.picture()
-            if marks.checkpoint_due(self.step):
-                self.save()
-        self.fetch()
-        if self.pending and self.finished():  # an interrupted window is finished when the run goes on
-            self.validate()
-            self.report(window)
+            took = time.perf_counter() - started
+            self.tick(took)
+            self.pauses.owed = self.marks.due(self.step, self.clock, reporting, self.validated is not None)
+            self.pauses.catch_up()
+            if self.threads.saw(self.step, took):
+                self.keep_threads()
+        self.pauses.finish()
+
+    def play(self, batches: Iterator[Batch], generator: torch.Generator, move: Move) -> None:
+        """Give each player of this round its turns."""
+        noise, factor = self.noise(generator), self.learning_rate_factor()
+        playing = [seat for seat in self.seats if seat.player.plays(self.step)]
+        for seat in playing:
+            seat.schedule(factor)
+            for _ in range(seat.player.turns):
+                if seat is playing[0]:
+                    batch = next(batches)
+                move(seat, batch, noise)
 
     def turn(self, seat: Seat, batch: Batch, noise: Noise) -> None:
-        """Let one player move once."""
+        """Let one player move once, and take in its figures."""
+        self.last_turn = Before(seat.player, batch, noise) if self.reads_each_turn else None
+        self.move(seat, batch, noise, self.taken)
+
+    def move(self, seat: Seat, batch: Batch, noise: Noise, taken: Callable[[Turn], None] = lambda turn: None) -> None:
+        """Let one player move once.
+
+        Args:
+            seat: the player's.
+            batch: what the turn is about.
+            noise: of the round.
+            taken: takes the turn's figures, before the step is taken.
+        """
         if len(self.seats) > 1:
             give_turn(self.seats, seat)
-        self.last_turn = Before(seat.player, batch, noise) if self.reads_each_turn else None
         means, norm = seat.gradient(self.fabric, batch, noise)
-        self.pending.append((self.step + 1, seat, list(means), torch.stack([*means.values(), norm])))
-        if self.reads_each_turn:
-            self.check(*self.pending[-1])
+        taken(Turn(self.step + 1, seat, list(means), torch.stack([*means.values(), norm])))
         seat.optimizer.step()
         if seat.player.after is not None:
             seat.player.after()
+
+    def taken(self, turn: Turn) -> None:
+        """Take in a turn's figures."""
+        self.window.turns.append(turn)
+        if self.reads_each_turn:
+            self.check(turn)
 
     @property
     def reads_each_turn(self) -> bool:
@@ -205,93 +262,49 @@ class Training:
         self.seconds += seconds
         if self.world == 1:
             self.clock, self.stopping = self.seconds, self.stop.asked
-        elif self.step % min(AGREE_EVERY, self.options.log_every) == 0:
+        elif self.step % self.agree_every == 0:
             mine = [float(self.stop.asked), self.seconds if self.rank == 0 else 0.0]
             told = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
             assert isinstance(told, Tensor)
-            asked, self.clock = told.tolist()
-            self.seconds, self.stopping = self.clock, asked > 0
+            asked, clock = told.tolist()
+            each = (clock - self.clock) / self.agree_every
+            self.agree_every = max(1, min(AGREE_EVERY, self.options.log_every, int(0.5 / max(each, 1e-9))))
+            self.seconds, self.clock, self.stopping = clock, clock, asked > 0
+        self.task.done = self.budget.fraction(self.step, self.clock)
 
     def finished(self) -> bool:
         """Return whether the budget is used up."""
         return self.budget.over(self.step, self.clock)
 
-    def check(self, step: int, seat: Seat, names: list[str], figures: Tensor) -> None:
+    def check(self, turn: Turn) -> None:
         """Stop if a figure of a turn is not finite."""
-        *means, norm = figures.tolist()
-        wrong = non_finite(dict(zip(names, means, strict=True)), norm)
+        *means, norm = turn.figures.tolist()
+        wrong = non_finite(dict(zip(turn.names, means, strict=True)), norm)
         if wrong:
             what, value = wrong
+            name = turn.seat.player.name
             where = self.last_turn.fault(self.model) if self.last_turn and self.world == 1 else ""
-            key = f"{NON_FINITE}{seat.player.name}/{what}/{where}"
-            self.metrics.append({"step": step, "seconds": round(self.seconds, 4), "images_per_s": 0.0, key: step})
+            key = f"{NON_FINITE}{name}/{what}/{where}"
+            record = {"step": turn.step, "seconds": round(self.seconds, 4), "images_per_s": 0.0, key: turn.step}
+            self.metrics.append(record)
             where = f" ({where})" if where else ""
-            last = f"the last good checkpoint is {self.saved}" if self.saved else "there is no checkpoint yet"
+            saved = self.rescue.saved if self.rescue else None
+            last = f"the last good checkpoint is {saved}" if saved else "there is no checkpoint yet"
             raise NonFiniteError(
-                f"{seat.player.name}'s {what} became {value} at step {step:,}{where}; {last}; "
-                "try a lower --lr, or --clip 1"
+                f"{name}'s {what} became {value} at step {turn.step:,}{where}; {last}; try a lower --lr, or --clip 1"
             )
 
     def fetch(self) -> None:
         """Bring the pending figures from the device and check them, as `turn` does where that is free."""
         if not self.reads_each_turn:
-            self.pending = [(step, seat, names, figures.cpu()) for step, seat, names, figures in self.pending]
-            for figures in self.pending:
-                self.check(*figures)
+            self.window.fetch(self.check)
 
-    def report(self, window: Window) -> None:
-        """Write the means of the figures since the last report."""
-        record: Record = {
-            "step": self.step,
-            **window.speed(self.step, self.seconds, self.options.batch_size * self.turns),
-        }
-        losses: dict[str, float] = {}
-        for seat in self.seats:
-            own = [(names, figures) for _, player, names, figures in self.pending if player is seat]
-            if not own:
-                continue
-            figures = torch.stack([figures for _, figures in own]).double().mean(0)
-            if self.world > 1:
-                figures = self.fabric.all_reduce(figures, reduce_op="mean")  # type: ignore[assignment]
-            *means, norm = figures.tolist()
-            for name, mean in zip(own[0][0], means, strict=True):
-                record[f"{seat.player.name}/{name}"] = mean
-            if seat.player.figures is not None:
-                told = seat.player.figures(dict(zip(own[0][0], means, strict=True)))
-                record |= {f"{seat.player.name}/{name}": value for name, value in told.items()}
-            record[f"{seat.player.name}/gradient_norm"] = norm
-            losses[seat.player.name] = sum(means)
-        record |= self.validation
-        self.validation = {}
-        self.pending.clear()
-        wrong = ""
-        if self.rank == 0:
-            averaged = self.state.averaged if self.state.average is not None else None
-            wrong = self.doctor.see(record, self.metrics.records, averaged, self.progress.say)
-        self.metrics.append(record)
-        self.progress.update(record, self.budget.fraction(self.step, self.clock), losses, wrong)
-
-    def validate(self) -> None:
-        """Measure log p(x), or its bound, on held-out examples, and keep the weights if they are the best."""
-        if self.validated is not None:
-            model, valid = self.validated
-            with self.state.averaged():
-                nats = float(model.log_prob_bounds(valid, seed=self.options.seed).lower.mean())
-                self.state.consider(nats)
-            self.validation = {"held-out/nll": -nats}
-
-    def picture(self) -> None:
-        """Show the model as it is. Ctrl-C need not wait for it; what comes by itself must not cost much."""
-        if self.gallery is None or not self.gallery.can_show or self.stop.asked:
-            return
-        with self.stop.at_once(), self.state.averaged():
-            count = TILES if self.options.sample_every is not None else self.gallery.affordable(self.seconds)
-            if count:
-                self.gallery.add(self.step, count)
+    def snapshot(self) -> Snapshot:
+        """Return the training as it is at the end of a round."""
+        return self.state.snapshot(self.step, self.seconds, self.window.plain(), self.pauses.owed)
 
     def save(self) -> None:
         """Write a checkpoint, and the model as it is now; never one of figures that are not finite."""
         self.fetch()
-        if self.path is not None and self.writes:
-            pending = [(step, self.seats.index(seat), n, f.tolist()) for step, seat, n, f in self.pending]
-            self.saved = self.state.save(self.path, self.step, self.seconds, pending)
+        if self.rescue is not None:
+            self.rescue.write(self.snapshot())

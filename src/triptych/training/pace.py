@@ -1,9 +1,7 @@
-"""When to report, to draw a picture and to write a checkpoint; and when the user asks to stop."""
+"""When to report, to validate, to draw a picture and to write a checkpoint; and how long all that still takes."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,46 +9,48 @@ from types import SimpleNamespace
 
 from triptych.training.budget import Budget
 
-
-class Window:
-    """The rounds since the last report."""
-
-    def __init__(self, step: int, seconds: float) -> None:
-        self.step = step
-        self.seconds = seconds
-
-    def speed(self, step: int, seconds: float, images: int) -> dict[str, float]:
-        """Return training time and images/s since the last report, and begin the next window."""
-        rate = (step - self.step) * images / max(seconds - self.seconds, 1e-9)
-        self.step, self.seconds = step, seconds
-        return {"seconds": round(seconds, 4), "images_per_s": round(rate, 2)}
+PICTURES, VALIDATIONS = 10, 50
+"""How many there are in a budget, if the user does not say."""
 
 
 class Marks:
-    """When the next picture and the next checkpoint are due."""
+    """When the next validation, picture and checkpoint are due."""
 
     def __init__(self, options: SimpleNamespace, budget: Budget, step: int, seconds: float) -> None:
         self.sample_every = options.sample_every
         self.checkpoint_every = options.checkpoint_every
         self.budget = budget
-        self.tenths = int(10 * budget.fraction(step, seconds))
-        self.fiftieths = int(50 * budget.fraction(step, seconds))
+        fraction = budget.fraction(step, seconds)
+        self.passed = {parts: int(parts * fraction) for parts in (PICTURES, VALIDATIONS)}
         self.clock = time.perf_counter()
 
-    def sample_due(self, step: int, seconds: float) -> bool:
-        """Return whether a picture is due after this round."""
+    def due(self, step: int, seconds: float, reporting: bool, validating: bool) -> list[str]:
+        """Return what is due after this round, in the order in which it is done.
+
+        Args:
+            step: rounds done.
+            seconds: training time so far.
+            reporting: whether a logging window ends.
+            validating: whether the run validates its model.
+        """
+        validation = self._passes(VALIDATIONS, step, seconds) and validating
+        picture = self._passes(PICTURES, step, seconds)
         if self.sample_every is not None:
-            return bool(step % self.sample_every == 0)
-        before, self.tenths = self.tenths, int(10 * self.budget.fraction(step, seconds))
-        return self.tenths > before
+            picture = step % self.sample_every == 0
+        due = {
+            "validation": validation,
+            "report": reporting or validation,
+            "picture": picture,
+            "checkpoint": self._checkpoint_due(step),
+        }
+        return [name for name, now in due.items() if now]
 
-    def validation_due(self, step: int, seconds: float) -> bool:
-        """Return whether the model is to be validated after this round."""
-        before, self.fiftieths = self.fiftieths, int(50 * self.budget.fraction(step, seconds))
-        return self.fiftieths > before
+    def _passes(self, parts: int, step: int, seconds: float) -> bool:
+        """Return whether another such part of the budget is used up."""
+        before, self.passed[parts] = self.passed[parts], int(parts * self.budget.fraction(step, seconds))
+        return self.passed[parts] > before
 
-    def checkpoint_due(self, step: int) -> bool:
-        """Return whether a checkpoint is due after this round."""
+    def _checkpoint_due(self, step: int) -> bool:
         if self.checkpoint_every is not None:
             return bool(step % self.checkpoint_every == 0)
         if time.perf_counter() - self.clock < 60:
@@ -59,45 +59,43 @@ class Marks:
         return True
 
 
-class _Left(BaseException):
-    """Raised where something is left halfway, because the user asked to stop."""
+class Forecast:
+    """How long a training still takes: its rounds, and its pauses for validation, pictures and reports.
 
+    Args:
+        budget: of the run.
+        marks: when pauses are due.
+        step: rounds done.
+        seconds: training time so far.
+    """
 
-class StopRequest:
-    """Whether the user has asked to stop, by Ctrl-C or SIGTERM."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.leaves_at_once = False
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Within, what is going on is left when the user asks; it must be something that can be left."""
-        self.leaves_at_once = True
-        try:
-            yield
-        except _Left:
-            pass
-        finally:
-            self.leaves_at_once = False
+    def __init__(self, budget: Budget, marks: Marks, step: int, seconds: float) -> None:
+        self.budget, self.marks = budget, marks
+        self.step, self.seconds, self.begun = step, seconds, budget.fraction(step, seconds)
+        self.pauses: dict[str, list[float]] = {}
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Within, the first signal asks to stop after the round; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(number: int, frame: object) -> None:
-            if self.asked:
-                raise KeyboardInterrupt
-            self.asked = True
-            if self.leaves_at_once:
-                raise _Left
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    def pause(self, kind: str) -> Iterator[None]:
+        """Within, time is spent on a pause of a kind."""
+        started = time.perf_counter()
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            self.pauses.setdefault(kind, []).append(time.perf_counter() - started)
+
+    def left(self, step: int, seconds: float) -> float | None:
+        """Return the seconds left, by what rounds and pauses have taken since this process began; None before that."""
+        if step == self.step:
+            return None
+        fraction = self.budget.fraction(step, seconds)
+        left, coming = max(0.0, (self.budget.seconds or 0.0) - seconds), VALIDATIONS
+        if self.budget.steps is not None:
+            coming = self.budget.steps - step
+            left = coming * (seconds - self.seconds) / max(1, step - self.step)
+        share = (1 - fraction) / (fraction - self.begun) if fraction > self.begun else 0.0
+        known = {"validation": min(coming, VALIDATIONS - self.marks.passed[VALIDATIONS])}
+        if self.marks.sample_every is None:
+            known["picture"] = min(coming, PICTURES - self.marks.passed[PICTURES])
+        for kind, spent in self.pauses.items():
+            left += sum(spent) * (known[kind] / len(spent) if kind in known else share)
+        return left

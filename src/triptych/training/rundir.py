@@ -25,7 +25,7 @@ OWN = (
 )
 """All that a run writes. Nothing else in its directory is ever removed."""
 BUDGET = ("steps", "epochs", "minutes")
-FREE = (*BUDGET, "log_every", "checkpoint_every", "sample_every", "devices", "accelerator")
+FREE = (*BUDGET, "log_every", "checkpoint_every", "sample_every", "devices", "accelerator", "threads")
 """Training options that may change when a run is resumed: how long, how often to report, and on what."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,37 @@ from triptych.models.base import Model
 from triptych.training import checkpoint
 from triptych.training.averaging import Average
 from triptych.training.seat import Seat
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training at the end of a round: what a checkpoint holds.
+
+    Args:
+        step: rounds done.
+        seconds: training time so far; beside a checkpoint, whose bytes must not depend on it.
+        tensors: weights, optimisers, averages and best weights, each under a prefix.
+        record: the rest, as JSON can hold it.
+    """
+
+    step: int
+    seconds: float
+    tensors: dict[str, Tensor]
+    record: dict[str, Any]
+
+    def copied(self) -> Snapshot:
+        """Return a snapshot that stays as it is when the training goes on."""
+        tensors = {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
+        return replace(self, tensors=tensors, record=copy.deepcopy(self.record))
+
+    def final(self) -> dict[str, Tensor]:
+        """Return the weights that the model would end with: the best, else the averaged, else its own."""
+        return part(self.tensors, "best.") or part(self.tensors, "model.") | part(self.tensors, "average.")
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 class State:
@@ -42,20 +75,6 @@ class State:
             self.best_value = value
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
-    @contextmanager
-    def final(self) -> Iterator[None]:
-        """Within, the model has the weights that it would end with: the best, else the averaged, else its own."""
-        if not self.best:
-            with self.averaged():
-                yield
-            return
-        trained = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        self.model.load_state_dict(self.best)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(trained)
-
     def settle(self) -> None:
         """Give the model for good the weights that it ends with."""
         if self.best:
@@ -63,14 +82,14 @@ class State:
         elif self.average is not None:
             self.average.assign()
 
-    def save(self, run: Path, step: int, seconds: float, pending: list[Any]) -> Path:
-        """Write a checkpoint, and the model as it is now; return the checkpoint's path.
+    def snapshot(self, step: int, seconds: float, pending: list[Any], owed: Sequence[str] = ()) -> Snapshot:
+        """Return all that a checkpoint holds; its tensors are the live ones.
 
         Args:
-            run: the run directory.
             step: rounds done.
-            seconds: training time so far; beside the checkpoint, whose bytes must not depend on it.
+            seconds: training time so far.
             pending: figures that are not reported yet, as JSON can hold them.
+            owed: what is due after this round and not done yet.
         """
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         numbers: dict[str, Any] = {}
@@ -80,34 +99,40 @@ class State:
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.state().items()}
         record: dict[str, Any] = {"optimizers": numbers, "pending": pending}
+        if owed:
+            record["owed"] = list(owed)
         if self.best:
             tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
             record["best"] = self.best_value
-        written = checkpoint.write_checkpoint(run, step, seconds, tensors, record)
-        with self.final():
-            checkpoint.save(self.model, run)
+        return Snapshot(step, seconds, tensors, record)
+
+    def save(self, run: Path, snapshot: Snapshot) -> Path:
+        """Write a checkpoint, and the model as it would end now; return the checkpoint's path."""
+        written = checkpoint.write_checkpoint(run, snapshot.step, snapshot.seconds, snapshot.tensors, snapshot.record)
+        checkpoint.save(self.model, run, snapshot.final())
         return written
 
-    def restore(self, run: Path) -> tuple[int, float, list[Any], list[str]]:
-        """Take up the newest whole checkpoint; return its step (0 if there is none), time, figures, damages."""
+    def restore(self, run: Path) -> tuple[Snapshot | None, list[str]]:
+        """Take up the newest whole checkpoint; return it (None if there is none), and what was damaged."""
         found = checkpoint.newest_checkpoint(run)
         if found is None:
-            return 0, 0.0, [], []
+            return None, []
         tensors, record, damaged = found
-        self.model.load_state_dict(_part(tensors, "model."))
+        step = int(record["step"])
+        taken = Snapshot(step, checkpoint.read_seconds(run, step), tensors, record)
+        self.take(taken)
+        return taken, [f"{message}; going on from step {step:,}" for message in damaged]
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Return to the state of a snapshot."""
+        tensors, record = snapshot.tensors, snapshot.record
+        self.model.load_state_dict(part(tensors, "model."))
         for seat, prefix in self._prefixes():
             checkpoint.restore_optimizer(seat.optimizer, prefix, tensors, record["optimizers"][prefix])
         if self.average is not None:
-            self.average.restore(_part(tensors, "average."))
+            self.average.restore(part(tensors, "average."))
         if "best" in record:
-            self.best, self.best_value = _part(tensors, "best."), record["best"]
-        step = int(record["step"])
-        notes = [f"{message}; going on from step {step:,}" for message in damaged]
-        return step, checkpoint.read_seconds(run, step), record["pending"], notes
+            self.best, self.best_value = part(tensors, "best."), record["best"]
 
     def _prefixes(self) -> list[tuple[Seat, str]]:
         return [(seat, f"optimizer.{index}.") for index, seat in enumerate(self.seats)]
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

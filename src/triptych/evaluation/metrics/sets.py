@@ -116,7 +116,7 @@ def path_length(subject: Subject) -> Figure:
     _check_shades(protocol, _expected(model, start[:8], None if labels is None else labels[:8]))
 
     def features(z: Tensor) -> Tensor:
-        parts = (_expected(model, z[part], None if labels is None else labels[part]) for part in chunks(n))
+        parts = (_expected(model, z[part], None if labels is None else labels[part]) for part in chunks(n, "decoding"))
         return torch.cat([protocol.extractor(part) for part in parts])
 
     mean, error = mean_and_error(path_lengths(features, start, end, noise.uniform((n,)), walk_of(model, start)))

@@ -21,6 +21,7 @@ from triptych.models.completion import Completer, Filled
 from triptych.models.questions import Density, SharpSampler
 from triptych.networks.arrays import one_thread_each
 from triptych.noise import Noise
+from triptych.running.progress import track
 
 
 class Steps(Protocol):
@@ -176,7 +177,7 @@ class Autoregressive(SharpSampler, Density, Completer):
         log_weight = torch.zeros(batch, device=x.device)
         weigh = not known_first(told)
         each = zip(self.order.site_events(self.law.joint), told.tolist(), x.unbind(), u.unbind(), strict=True)
-        for site, (event, known, value, chance) in enumerate(each):
+        for site, (event, known, value, chance) in enumerate(track(each, "drawing parts", self.sites)):
             if not known or weigh:
                 law = self.law(steps.features(site).view(batch, -1, *place), event)
                 if known:

@@ -1,0 +1,60 @@
+"""Trained models for the verbs, and the number of threads that answers are computed with."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from triptych.models.base import Model
+
+Threads = Annotated[
+    str,
+    typer.Option(
+        "--threads", help="Processor threads: a number, or auto to time a few and adapt when the machine is busy."
+    ),
+]
+
+
+class _Verb:
+    """The verb that runs: what it was asked, and what ends with it."""
+
+    asked = "auto"
+    ends: ExitStack | None = None
+
+
+def with_threads(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb that also takes `--threads`; the first model that it loads settles their number."""
+
+    @functools.wraps(verb)
+    def run(**given: Any) -> None:
+        _Verb.asked = given.pop("threads")
+        with ExitStack() as _Verb.ends:
+            verb(**given)
+
+    hints = {**typing.get_type_hints(verb, include_extras=True), "threads": Threads}
+    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(verb).parameters.values()]
+    threads = inspect.Parameter("threads", inspect.Parameter.KEYWORD_ONLY, default="auto", annotation=Threads)
+    run.__signature__ = inspect.Signature([*own, threads])  # type: ignore[attr-defined]
+    run.__annotations__ = hints
+    return run
+
+
+def load(run: Path) -> Model:
+    """Load a trained model, and settle the number of threads if the verb takes `--threads`."""
+    from triptych.training import load as load_run
+
+    model = load_run(run)
+    if _Verb.ends is not None:
+        from triptych.evaluation.effort import threads_for
+
+        _Verb.ends.enter_context(threads_for([model], _Verb.asked))
+        _Verb.ends = None
+    return model

@@ -1,0 +1,283 @@
+"""What the program is doing and how far it is: one mechanism for terminals and for logs.
+
+Code says what it does with `task` and `track`. Nothing is printed unless a caller opens a display with `shown`, as
+every verb of the command line does. On a terminal the display draws one bar per nested task. Elsewhere it prints a
+line whenever `SILENCE` seconds have passed without one, so a log shows that the program is alive and how far it is.
+A thread of its own does both, so one long operation of torch cannot silence it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Part = TypeVar("Part")
+
+SILENCE = 1.0
+"""Seconds without a line after which a log gets one."""
+MARK = "… "
+"""Begins each such line, so that a log can be searched for the others."""
+REFRESH = 0.2
+"""Seconds between two looks at the tasks."""
+DELAY = 0.5
+"""Seconds that a task must last before a terminal shows it."""
+
+
+class Task:
+    """One thing under way.
+
+    Args:
+        title: what is being done, such as "weighing codes".
+        total: how many parts there are; 1.0 if `done` is a fraction; None if nobody knows.
+    """
+
+    def __init__(self, title: str, total: float | None = None) -> None:
+        self.title, self.total = title, total
+        self.done = 0.0
+        self.note: Callable[[], str] | None = None
+        """Returns figures to show beside the title; asked only when the task is shown."""
+        self.left: Callable[[], float | None] | None = None
+        """Returns the seconds left, where the task has an estimate of its own."""
+        self.started = time.monotonic()
+
+    def advance(self, parts: float = 1) -> None:
+        """Count parts as done."""
+        self.done += parts
+        for listener in _LISTENERS:
+            listener(self, parts)
+
+    @property
+    def fraction(self) -> float | None:
+        """The share that is done; None if nobody knows."""
+        return min(1.0, self.done / self.total) if self.total else None
+
+    def seconds_left(self) -> float | None:
+        """Estimate the seconds left: the task's own estimate, or from the parts done so far."""
+        spent, fraction = time.monotonic() - self.started, self.fraction
+        if self.left is not None:
+            return self.left()
+        if not fraction or spent < 1:
+            return None
+        return spent * (1 - fraction) / fraction
+
+    def __str__(self) -> str:
+        """Say what is done and how far it is.
+
+        >>> task = Task("weighing codes", 2000)
+        >>> task.advance(500)
+        >>> str(task)
+        'weighing codes  500 of 2,000'
+        """
+        counted = isinstance(self.total, int) and not isinstance(self.total, bool)
+        share = f"{self.fraction:.0%}" if self.fraction is not None else ""
+        parts = [self.title, f"{int(self.done):,} of {self.total:,}" if counted else share]
+        if self.note is not None:
+            parts.append(self.note())
+        left = self.seconds_left()
+        if left is not None:
+            parts.append(f"{clock(left)} left")
+        elif self.total is None and (spent := time.monotonic() - self.started) >= 1:
+            parts.append(clock(spent))
+        return "  ".join(filter(None, parts))
+
+
+_LISTENERS: list[Callable[[Task, float], None]] = []
+
+
+class _Display:
+    """The tasks under way, and the thread that shows them."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.openings = 0
+        self.spoken = 0.0
+        self.lock = threading.RLock()
+        self.bars: Any = None
+        self.ended = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        with self.lock:
+            self.openings += 1
+            if self.openings > 1:
+                return
+            self.spoken = time.monotonic()
+            self.ended = threading.Event()
+            self.thread = threading.Thread(target=self._watch, args=(self.ended,), name="progress", daemon=True)
+            self.thread.start()
+
+    def close(self) -> None:
+        with self.lock:
+            self.openings -= 1
+            if self.openings:
+                return
+            self.ended.set()
+            self._hide()
+
+    def say(self, line: str) -> None:
+        with self.lock:
+            self.spoken = time.monotonic()
+            if self.bars is not None:
+                self.bars.print(line)
+            else:
+                print(line, file=sys.stderr, flush=True)
+
+    def remove(self, task: Task) -> None:
+        with self.lock:
+            if task in self.tasks:
+                self.tasks.remove(task)
+            if not self.tasks:
+                self._hide()
+
+    def abandon(self) -> None:
+        if self.lock.acquire(timeout=0.2):  # never wait for a thread that is stuck
+            self.ended.set()
+            self._hide()
+            self.lock.release()
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.wait(REFRESH):
+            with self.lock:
+                if not ended.is_set() and self.tasks:
+                    self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            if self.bars is None and now - self.tasks[0].started >= DELAY:
+                from triptych.running.bars import Bars
+
+                self.bars = Bars()
+            if self.bars is not None:
+                self.bars.show(self.tasks)
+        elif now - self.spoken >= SILENCE - REFRESH:
+            self.say(MARK + " · ".join(map(str, self.tasks)))
+
+    def _hide(self) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+            self.bars = None
+
+
+_DISPLAY = _Display()
+
+
+@contextmanager
+def shown(wanted: bool = True) -> Iterator[None]:
+    """Show within what is under way, on standard error. Displays nest: the outermost one counts.
+
+    Args:
+        wanted: False to change nothing.
+    """
+    if not wanted or os.environ.get("LOCAL_RANK", "0") != "0":  # of several processes the first one speaks
+        yield
+        return
+    _DISPLAY.open()
+    try:
+        yield
+    finally:
+        _DISPLAY.close()
+
+
+@contextmanager
+def task(title: str, total: float | None = None) -> Iterator[Task]:
+    """Say what is done within; the task says how far it is.
+
+    Args:
+        title: what is being done.
+        total: parts; 1.0 if `done` is a fraction; None if nobody knows.
+
+    Example:
+        >>> with task("reading", total=3) as reading:
+        ...     reading.advance(2)
+        ...     str(reading)
+        'reading  2 of 3'
+    """
+    one = Task(title, total)
+    with _DISPLAY.lock:
+        _DISPLAY.tasks.append(one)
+    try:
+        yield one
+    finally:
+        _DISPLAY.remove(one)
+
+
+def track(parts: Iterable[Part], title: str, total: int | None = None) -> Iterator[Part]:
+    """Yield each part of a task, and count those that are done.
+
+    Args:
+        parts: what is worked on, one after the other.
+        title: what is being done, such as "weighing codes".
+        total: how many there are, if `parts` has no length.
+
+    Example:
+        >>> list(track(range(3), "counting"))
+        [0, 1, 2]
+    """
+    if total is None and isinstance(parts, Sized):
+        total = len(parts)
+    with task(title, total) as one:
+        for part in parts:
+            yield part
+            one.advance()
+
+
+def slices(x: Sequence[Any] | Any, size: int, title: str) -> Iterator[Any]:
+    """Yield slices of `size` examples, and count the examples that are done.
+
+    Args:
+        x: anything with a length that slices, such as a tensor or `Examples`.
+        size: examples in a slice.
+        title: what is being done.
+
+    Example:
+        >>> list(slices([1, 2, 3], 2, "adding"))
+        [[1, 2], [3]]
+    """
+    with task(title, len(x)) as one:
+        for start in range(0, len(x), size):
+            yield x[start : start + size]
+            one.advance(min(size, len(x) - start))
+
+
+@contextmanager
+def listening(listener: Callable[[Task, float], None]) -> Iterator[None]:
+    """Within, call `listener` with the task and the number of parts whenever a task advances."""
+    _LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listener)
+
+
+def innermost() -> Task | None:
+    """Return the task that began last and is still under way."""
+    return _DISPLAY.tasks[-1] if _DISPLAY.tasks else None
+
+
+def abandon() -> None:
+    """Take the bars away although tasks are under way, because the process ends."""
+    _DISPLAY.abandon()
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, above the bars if there are any; nothing where no display is open."""
+    if _DISPLAY.openings:
+        _DISPLAY.say(line)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as minutes and seconds.
+
+    >>> clock(75), clock(3725.2)
+    ('1:15', '1:02:06')
+    """
+    whole = math.ceil(seconds)
+    minutes = f"{whole // 3600}:{whole // 60 % 60:02d}" if whole >= 3600 else f"{whole // 60}"
+    return f"{minutes}:{whole % 60:02d}"
