@@ -197,6 +197,48 @@ def test_a_budget_too_short_to_gain_from_timing_has_one_thread(two):
     assert str(team) == "auto:1"
 
 
+def test_a_run_changes_its_threads_at_the_same_steps_when_it_is_resumed_or_replayed(two, tmp_path):
+    """Whatever numbers a run used, the same numbers give the same bytes."""
+    import triptych as tp
+    from triptych.training.rundir import read_config
+
+    train, _ = tp.data.load("digits", progress=False)
+
+    def fit(name, steps, **options):
+        model = tp.build("vae", train.event, seed=0, latent=2, hidden=64)
+        tp.fit(model, train, steps=steps, checkpoint_every=1, run=tmp_path / name, progress=False, **options)
+        numbers = read_config(tmp_path / name / "config.yaml")["training"]["threads"]
+        return numbers, (tmp_path / name / "model.safetensors").read_bytes()
+
+    whole = fit("whole", 9, threads="1,2@5")
+    assert whole[0] == "1,2@5"
+    fit("broken", 3, threads="1,2@5")
+    assert fit("broken", 9, resume=True) == whole, "auto takes up what the run used"
+    assert fit("other", 3, threads=2)[0] == "2"
+    assert fit("other", 9, threads=1, resume=True)[0] == "2,1@3", "another number holds from here on"
+    assert fit("chosen", 3)[0] == "auto:1", "too short a budget to time"
+    assert fit("chosen", 9, resume=True)[0] == "auto:1"
+
+
+def test_rounds_that_time_threads_leave_no_trace(two, tmp_path, monkeypatch):
+    """A run whose number was chosen has the bytes of one that was told it."""
+    import triptych as tp
+    from triptych.training import throughput
+
+    monkeypatch.setattr(throughput, "WORTH", 0.0)
+    train, _ = tp.data.load("digits", progress=False)
+
+    def weights(**options):
+        model = tp.build("gan", train.event, seed=0, latent=4, hidden=16, tricks="replay", critic_norm="spectral")
+        run = tp.fit(model, train, steps=4, ema=0.9, run=tmp_path / str(options), progress=False, **options)
+        number = throughput.stored(run.directory).removeprefix("auto:")
+        checkpoint = max((run.directory / "checkpoints").glob("*.safetensors"))
+        return number, checkpoint.read_bytes()
+
+    number, chosen = weights()
+    assert weights(threads=number)[1] == chosen
+
+
 def test_waiting_threads_sleep():
     """OpenMP reads its policy when torch is imported, so the program sets it before; a user's own stays."""
     code = "import os, triptych, torch; print(os.environ['OMP_WAIT_POLICY'])"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,8 +88,9 @@ class Training:
         options, path = self.options, self.path
         kept = stored(path) if options.resume else ""
         if path is not None and self.rank == 0:
-            config = configuration(self.model, self.train, self.validated, options)
-            rundir.claim(path, config, resume=options.resume, overwrite=options.overwrite)
+            rundir.claim(
+                path, self.configuration(kept or options.threads), resume=options.resume, overwrite=options.overwrite
+            )
         self.fabric.barrier()
         snapshot, notes = (None, []) if path is None or not options.resume else self.state.restore(path)
         if snapshot is not None:
@@ -166,8 +168,12 @@ class Training:
         if told := self.threads.told():
             progress.say(f"{self.task.title}: {told}")
         if self.path is not None and self.writes:
-            kept = SimpleNamespace(**{**vars(self.options), "threads": str(self.threads)})
-            rundir.write_config(self.path / "config.yaml", configuration(self.model, self.train, self.validated, kept))
+            rundir.write_config(self.path / "config.yaml", self.configuration(str(self.threads)))
+
+    def configuration(self, numbers: str | int) -> dict[str, Any]:
+        """Return the run's configuration, with the numbers of threads that it keeps."""
+        options = SimpleNamespace(**{**vars(self.options), "threads": numbers})
+        return configuration(self.model, self.train, self.validated, options)
 
     def rounds(self) -> None:
         """Play round after round. This is the loop."""
