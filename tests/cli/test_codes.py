@@ -48,6 +48,11 @@ def arrays(verb, *arguments, out):
     return well(verb, *arguments, "-o", out), np.load(out)
 
 
+def levels_alike(x, examples):
+    """Return whether examples have the levels x: in a batch of another size one pixel may round to the next one."""
+    return (x != examples.data.numpy()).sum() <= 1
+
+
 def image(path, x, levels=17):
     Image.fromarray(np.round(x.numpy().squeeze() * 255.0 / (levels - 1)).astype(np.uint8)).save(path)
     return path
@@ -58,7 +63,7 @@ def test_reconstructions_are_the_models_and_their_error_is_said(tmp_path, runs, 
     model, given = load(runs / "vae"), digits[1][:5]
     assert (found["x"] == given.data.numpy()).all() and (found["y"] == given.labels.numpy()).all()
     done = model.reconstruct(given)
-    assert (found["reconstructed"] == done.data.numpy()).all()
+    assert levels_alike(found["reconstructed"], done)
     errors = squared_errors(given, done)
     assert f"mean squared error {float(errors.mean()):.2f}"[:-1] in told
     assert f"PSNR {-10 * np.log10(float(errors.mean())):.0f}"[:-1] in told and "5 reconstructions" in told
@@ -87,7 +92,7 @@ def test_codes_are_ready_for_scikit_learn(tmp_path, runs, digits, suffix):
     train, test = digits
     truth = load(runs / "vae").encode(train)
     assert "1,348 train and 449 test" in told
-    assert (codes[source == "train"] == truth.numpy()).all() and (labels[:1348] == train.labels.numpy()).all()
+    assert np.allclose(codes[source == "train"], truth, atol=1e-5) and (labels[:1348] == train.labels.numpy()).all()
     probe = LogisticRegression(max_iter=300).fit(codes[source == "train"], labels[source == "train"])
     assert probe.score(codes[source == "test"], labels[source == "test"]) > 0.2
 
@@ -114,10 +119,10 @@ def test_a_walk_goes_between_images_test_examples_or_random_codes(tmp_path, runs
     codes = model.encode(test[:4])
     assert np.allclose(found["codes"], code_path(codes[::2], codes[1::2], 4).numpy(), atol=1e-6)
     assert found["x"].shape == (2, 4, 1, 8, 8)
-    assert (found["x"][0, 0] == model.reconstruct(test[:1]).data[0].numpy()).all()
+    assert levels_alike(found["x"][0, :1], model.reconstruct(test[:1]))
     ends = [part for i in (7, 9) for part in ("--image", image(tmp_path / f"{i}.png", test.data[i]))]
     _, found = arrays("interpolate", runs / "vae", *ends, "--path", "spherical", out=tmp_path / "b.npz")
-    assert (found["x"][0, [0, -1]] == model.reconstruct(test[[7, 9]]).data.numpy()).all()
+    assert levels_alike(found["x"][0, [0, -1]], model.reconstruct(test[[7, 9]]))
     for run, asked in {"vae": ["--random"], "gan": []}.items():
         told, found = arrays("interpolate", runs / run, *asked, "-n", 2, "--seed", 5, out=tmp_path / f"{run}.npz")
         drawn = load(runs / run).sample_codes(4, seed=5).numpy()

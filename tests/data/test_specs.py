@@ -80,7 +80,7 @@ def test_a_constant_column_keeps_its_unit(tmp_path: Path) -> None:
     table[:, 1] = 0.1
     np.save(tmp_path / "x.npy", table)
     event = load(str(tmp_path / "x.npy"))[0].event
-    assert event.spread[1] == 1.0 and event.spread[0] != 1.0 and all(0 < s < math.inf for s in event.spread)
+    assert event.spread[1] == 1 and event.spread[0] != 1 and all(0 < s < math.inf for s in event.spread)
 
 
 def test_threshold_binarisation() -> None:

@@ -49,7 +49,7 @@ def test_within_the_range_no_code_is_off_by_more_than_half_a_cell(bits):
 
 def test_a_code_beyond_the_range_goes_to_the_nearest_cell_and_a_constant_one_comes_back():
     coder = Quantiser.over(torch.tensor([[0.0, 7.0], [4.0, 7.0]]), bits=2)
-    assert coder(torch.tensor([[-9.0, 7.0], [99.0, 7.0]])).tolist() == [[0.5, 7.0], [3.5, 7.0]]
+    assert coder(torch.tensor([[-9.0, 7.0], [99.0, 7.0]])).flatten().tolist() == pytest.approx([0.5, 7, 3.5, 7])
 
 
 def test_a_quantiser_needs_bits_and_codes():
@@ -106,7 +106,7 @@ def test_the_components_envelope_falls_and_ends_near_the_unquantised_error():
 def test_a_models_code_costs_its_bits_and_its_label(digits):
     train, test = digits
     plain, labelled = (tp.VAE(train.event, latent=5, hidden=16, classes=classes) for classes in (0, 10))
-    assert [p.size for p in model_curve(plain, train, test, bits=[1, 3, 8])] == [5 / 8, 15 / 8, 5.0]
+    assert [p.size for p in model_curve(plain, train, test, bits=[1, 3, 8])] == pytest.approx([5 / 8, 15 / 8, 5])
     assert [p.size for p in model_curve(labelled, train, test, bits=[3])] == [pytest.approx((15 + np.log2(10)) / 8)]
 
 

@@ -85,7 +85,7 @@ def test_attention_is_off_at_first_and_only_where_it_is_asked_for():
         for make in (generator, critic):
             net = make(f"{name}:attention=16", Event((3, 32, 32), 256))
             (part,) = (part for part in net.modules() if isinstance(part, SelfAttention))
-            assert part.gamma.item() == 0.0
+            assert part.gamma.item() == 0
             seen = []
             part.register_forward_hook(lambda module, given, out, seen=seen: seen.append(out.shape[2:]))
             net(torch.randn(2, 5) if make is generator else torch.randn(2, 3, 32, 32))

@@ -112,7 +112,7 @@ def test_calibration_is_scikit_learns_curve_and_the_classifier_of_the_truth_is_c
     assert error.value == pytest.approx(weighted, abs=1e-4)
     assert (error.value or 0) < (chance.value or 0) + 3 * (error.error or 0), "its densities are nearly the true ones"
     (edge,) = reliability(torch.tensor([0.5]), torch.tensor([True]), bins=4)
-    assert (edge.low, edge.high) == (0.25, 0.5), "a bin holds its upper end"
+    assert (edge.low, edge.high) == pytest.approx((0.25, 0.5)), "a bin holds its upper end"
     over = Posterior(4 * found.log_likelihood, found.log_prior)  # too sure of itself
     assert (calibration_error(over.confidence, over.predicted == test.labels).value or 0) > 3 * (chance.value or 0)
 

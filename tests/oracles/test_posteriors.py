@@ -88,7 +88,7 @@ def test_a_flow_follows_the_change_of_variables(name, latent):
         )
         sign, log_det = torch.linalg.slogdet(jacobian)
         expected = torch.distributions.Normal(0.0, 1.0).log_prob(epsilon[row]).sum() - log_det
-        assert sign > 0 and float(drawn.log_q[row].detach()) == pytest.approx(float(expected), abs=1e-6)
+        assert sign > 0 and float(drawn.log_q[row].detach()) == pytest.approx(float(expected), abs=5e-6)
         away.append(float((jacobian - torch.eye(latent) * jacobian.diagonal()).abs().max()))
     assert latent == 1 or max(away) > 0.01, "these are diagonal Gaussians: nothing was tested"
 

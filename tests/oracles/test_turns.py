@@ -73,10 +73,11 @@ def test_replayed_fakes_are_not_said_to_be_made_of_this_turns_codes(monkeypatch)
 def test_each_players_optimiser_is_adam_with_the_rates_that_are_asked_for():
     model = tp.GAN(EVENT, hidden=8, rate=0.5, beta1=0.3, beta2=0.7, critic_rate=4.0)
     critic, generator = model.players
-    assert (critic.rate, generator.rate) == (4.0, 1.0)
+    assert (critic.rate, generator.rate) == (4, 1)
     for player in model.players:
         defaults = player.optimizer(player.parameters()).defaults
-        assert defaults["betas"] == (0.3, 0.7) and defaults["lr"] == 0.5 and not defaults["weight_decay"]
+        assert defaults["betas"] == pytest.approx((0.3, 0.7)) and defaults["lr"] == pytest.approx(0.5)
+        assert not defaults["weight_decay"]
 
 
 @pytest.mark.parametrize(("name", "head"), [("infogan", "reader"), ("auxiliary-classifier-gan", "classifier")])

@@ -31,7 +31,7 @@ def correlations(first: Tensor, second: Tensor) -> Tensor:
 
     Example:
         >>> ramp = torch.arange(4.0)[None]
-        >>> correlations(ramp, 3 - ramp), correlations(ramp, 0 * ramp)
+        >>> correlations(ramp, 3 - ramp).round(decimals=4), correlations(ramp, 0 * ramp)
         (tensor([-1.]), tensor([0.]))
     """
     a, b = (x.flatten(1).double() - x.flatten(1).double().mean(1, keepdim=True) for x in (first, second))

@@ -147,8 +147,8 @@ def frechet_between_summaries(a: Summary, b: Summary) -> Estimate:
     Example:
         >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
         >>> found = frechet_between_summaries(summary(x.split(50), 200), summary([x + 1], 200))
-        >>> round(found.value, 6), round(found.error - frechet_error(x, x + 1), 6)
-        (2.0, 0.0)
+        >>> round(found.value, 6), abs(found.error - frechet_error(x, x + 1)) < 1e-6
+        (2.0, True)
     """
     value = frechet_between(a.moments, b.moments)
     variance = 0.0

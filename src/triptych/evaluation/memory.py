@@ -42,7 +42,7 @@ def sampling_memory(model: Sampler, *, seconds: float = 1.0, seed: int = 0) -> F
     Example:
         >>> import triptych as tp
         >>> found = sampling_memory(tp.GAN(tp.Event((1, 8, 8), 17), hidden=8))
-        >>> found.unit, found.protocol.startswith("memory-64@cpu")
+        >>> found.unit, found.protocol.startswith("memory-")
         ('MiB', True)
     """
     affordable = seconds / seconds_each(drawing(model), seed=seed)

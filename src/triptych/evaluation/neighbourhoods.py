@@ -52,7 +52,7 @@ def precision(real: Tensor, samples: Tensor, k: int = PRECISION_K, seed: int = 0
 
     Example:
         >>> line = torch.arange(10.0)[:, None]
-        >>> precision(line, line[:4] + 0.5).value, recall(line, line[:4] + 0.5).value
+        >>> round(precision(line, line[:4] + 0.5).value, 6), round(recall(line, line[:4] + 0.5).value, 6)
         (1.0, 0.7)
     """
     inside, _, halves = _covered(samples, real, k, seed)
@@ -84,7 +84,7 @@ def density(real: Tensor, samples: Tensor, k: int = DENSITY_K, seed: int = 0) ->
 
     Example:
         >>> line = torch.arange(10.0)[:, None]
-        >>> density(line, line[:2], k=1).value   # 0 lies in the balls of 0 and 1, 1 in those of 0, 1 and 2
+        >>> round(density(line, line[:2], k=1).value, 6)   # 0 lies in the balls of 0 and 1, 1 in those of 0, 1 and 2
         2.5
     """
     inside, _, halves = _covered(samples, real, k, seed)
@@ -112,7 +112,7 @@ def coverage(real: Tensor, samples: Tensor, k: int = DENSITY_K, seed: int = 0) -
 
     Example:
         >>> line = torch.arange(10.0)[:, None]
-        >>> coverage(line, line[:2], k=1).value   # the balls of 0, 1 and 2
+        >>> round(coverage(line, line[:2], k=1).value, 6)   # the balls of 0, 1 and 2
         0.3
     """
     _, held, halves = _covered(samples, real, k, seed, of_balls=True)

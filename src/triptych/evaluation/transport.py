@@ -59,7 +59,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, projections: int = PROJECTIONS, 
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0], [5.0]])
-        >>> sliced_wasserstein(x, x + 2).value    # on a line every direction sees the shift
+        >>> round(sliced_wasserstein(x, x + 2).value, 6)    # on a line every direction sees the shift
         2.0
     """
     _check(a, b)
@@ -76,7 +76,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, projections: int = PROJECTIONS, 
         of_y += other
     along = torch.cat(squared)
     of_examples = _variance(of_x / projections) / len(x) + _variance(of_y / projections) / len(y)
-    return _rooted(float(along.mean()), _variance(along) / projections + of_examples)
+    return _rooted(float(along.mean()), _variance(along) / projections + of_examples, a, b)
 
 
 def _on_lines(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -119,7 +119,7 @@ def wasserstein(a: Tensor, b: Tensor) -> Distance:
         DataError: for other shapes, no example, features that are not finite, or too many examples.
 
     Example:
-        >>> wasserstein(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), torch.tensor([[9.0, 4.0], [0.0, 4.0]])).value
+        >>> round(wasserstein(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), torch.tensor([[9.0, 4.0], [0.0, 4.0]])).value, 6)
         4.0
     """
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
@@ -143,7 +143,7 @@ def wasserstein(a: Tensor, b: Tensor) -> Distance:
         _variance(torch.zeros(n).double().index_add_(0, which, potential) * n / size) / n
         for n, which, potential in ((len(a), rows, of_a), (len(b), columns, of_b))
     )
-    return _rooted(float(matched.mean()), float(variance))
+    return _rooted(float(matched.mean()), float(variance), a, b)
 
 
 def _dual(extra: Tensor) -> Tensor:
@@ -168,7 +168,9 @@ def _variance(values: Tensor) -> float:
     return float(values.var()) if len(values) > 1 else 0.0
 
 
-def _rooted(squared: float, variance: float) -> Distance:
-    """Return the root of a squared distance, with the error that the square's gives it."""
+def _rooted(squared: float, variance: float, a: Tensor, b: Tensor) -> Distance:
+    """Return the root of a squared distance with its error; 0 where the distance is rounding of the features."""
+    if squared <= 1e-24 * max(float(x.double().square().sum(1).mean()) for x in (a, b)):
+        return Distance(0.0, 0.0)  # an error divided by a distance of rounding would be any number
     value = math.sqrt(squared)
-    return Distance(value, math.sqrt(variance) / (2 * value) if value else 0.0)
+    return Distance(value, math.sqrt(variance) / (2 * value))

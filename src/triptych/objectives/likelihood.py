@@ -17,8 +17,8 @@ def importance_bound(log_weights: Tensor) -> Tensor:
         log_weights: `(K, B)` nats.
 
     Example:
-        >>> importance_bound(torch.tensor([[0.0], [0.0]]))
-        tensor([0.])
+        >>> importance_bound(torch.tensor([[0.0], [1.0]]))   # log (1 + e) / 2
+        tensor([0.6201])
     """
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
 
@@ -27,7 +27,7 @@ def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
     """Return `-log p / (D ln 2)`: the negative log-likelihood in bits per dimension.
 
     Example:
-        >>> bits_per_dim(torch.tensor(-64 * math.log(256)), 64)
+        >>> bits_per_dim(torch.tensor(-64 * math.log(256)), 64).round(decimals=4)
         tensor(8.)
     """
     return -nats / (dims * math.log(2))

@@ -174,8 +174,8 @@ def doubly_reparameterised(q: DiagonalNormal, z: Tensor, log_joint: Callable[[Te
         >>> joint = DiagonalNormal.standard(2, 1).log_prob   # q is the true posterior, log p(x) = 0
         >>> bound = doubly_reparameterised(q, q.mean + torch.tensor([[1.0], [2.0]]), joint, samples=2)
         >>> bound.backward()
-        >>> bound.item(), q.mean.grad.tolist()
-        (0.0, [[0.0], [0.0]])
+        >>> abs(bound.item()) < 1e-6, bool((q.mean.grad.abs() < 1e-6).all())
+        (True, True)
     """
     held = DiagonalNormal(q.mean.detach(), q.log_scale.detach())
     log_weights = (log_joint(z) - held.log_prob(z)).view(-1, samples)

@@ -39,7 +39,7 @@ def correlations(data: Tensor) -> Tensor:
         data: `(N, D)`; rows that are not finite are left out.
 
     Example:
-        >>> correlations(torch.tensor([[0.0, 0.0], [1.0, -2.0], [2.0, -4.0]])).tolist()
+        >>> correlations(torch.tensor([[0.0, 0.0], [1.0, -2.0], [2.0, -4.0]])).round(decimals=6).tolist()
         [[1.0, -1.0], [-1.0, 1.0]]
     """
     rows = data[torch.isfinite(data).all(1)].double()
