@@ -3,9 +3,9 @@
 One process imports the program once and forks a child for each verb. The children are slowed, so that verbs on tiny
 models last as long as those on large ones; or they get stuck inside an operation that no signal handler can leave.
 
-Reads from standard input, as JSON: `commands`, arguments by name; `mode`, "slow" or "stuck"; `calls`, the operations
-after which a child gets stuck. Writes, by name: the exit code, seconds, the longest gap without a line, all lines, and
-for stuck children the seconds from the signal to the end.
+Reads from standard input, as JSON by name, what to run: `arguments`, and for a child that is to get stuck `calls`, the
+operation in which it does. Writes, by name: the exit code, seconds, the longest gap without a line, all lines, and for
+stuck children the seconds from the signal to the end.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ import sys
 import time
 from typing import Any
 
+import lightning_fabric  # noqa: F401 - what the children would import each by themselves
+import matplotlib.pyplot  # noqa: F401
+import scipy.stats  # noqa: F401
+import sklearn.datasets  # noqa: F401
 import torch
 from torch.nn import functional
 
-import triptych.assessment
 import triptych.comparison
 import triptych.queries
-import triptych.training.loop  # noqa: F401 - so that the children need not import it
+import triptych.reports
+import triptych.training.loop  # noqa: F401
 from triptych.cli.app import main
 
-SLEEP, SLEEPS = 0.5, 10
+SLEEP, SLEEPS = 1.0, 6
 """Seconds that each of a child's first operations takes longer, and how many do."""
 AT_ONCE = 6
 
@@ -108,13 +112,13 @@ def run(arguments: list[str], end: int, calls: int | None) -> None:
         os._exit(code)
 
 
-def watched(commands: dict[str, list[str]], calls: int | None) -> dict[str, Any]:
-    waiting, found = list(commands.items()), {}
+def watched(jobs: dict[str, Any]) -> dict[str, Any]:
+    waiting, found = list(jobs.items()), {}
     selector = selectors.DefaultSelector()
     while waiting or selector.get_map():
         while waiting and len(selector.get_map()) < AT_ONCE:
-            name, arguments = waiting.pop(0)
-            child = Child(name, arguments, calls)
+            name, job = waiting.pop(0)
+            child = Child(name, job["arguments"], job["calls"])
             selector.register(child.output, selectors.EVENT_READ, child)
         for key, _ in selector.select():
             if not key.data.read():
@@ -126,5 +130,4 @@ def watched(commands: dict[str, list[str]], calls: int | None) -> dict[str, Any]
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    asked = json.load(sys.stdin)
-    json.dump(watched(asked["commands"], asked["calls"] if asked["mode"] == "stuck" else None), sys.stdout)
+    json.dump(watched(json.load(sys.stdin)), sys.stdout)

@@ -50,7 +50,7 @@ def commands(runs, place):
         "invert": ["invert", gan, "--count", "2", "--steps", "30", "-o", out / "invert.png"],
         "interpolate": ["interpolate", vae, "-n", "2", "-o", out / "interpolate.png"],
         "traverse": ["traverse", vae, "-o", out / "traverse.png"],
-        "manifold": ["manifold", vae, "--side", "3", "-o", out / "manifold.png"],
+        "manifold": ["manifold", vae, "--side", "30", "-o", out / "manifold.png"],
         "joint": ["joint", coupled, "-o", out / "joint.png"],
         "arithmetic": ["arithmetic", gan, "--grid", "--count", "9", "-o", out / "arithmetic.png"],
         "score": ["score", vae, "--importance", "2", "-o", out / "score.csv"],
@@ -71,15 +71,35 @@ def runs(tmp_path_factory):
     return place
 
 
-def watch(mode, typed, cache, calls=0):
-    """Run verbs side by side in slowed or stuck processes; return what was seen of each."""
-    asked = {"mode": mode, "calls": calls, "commands": {name: list(map(str, verb)) for name, verb in typed.items()}}
-    environment = {**ENVIRONMENT, "TRIPTYCH_CACHE": str(cache)}  # features are trained anew
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.zygote"], input=json.dumps(asked), env=environment, capture_output=True, text=True
-    )
+TRAIN = ["train", *RUNS["gan"], "--critic-steps", "2", "--ema", "0.9", "--data", "digits", "--batch-size", "16"]
+VALIDATED = ["train", *RUNS["vae"], "--validate", "0.2", "--data", "digits", "--batch-size", "16"]
+MORE = ["--steps", "8", "--log-every", "4", "--sample-every", "4", "--checkpoint-every", "1"]
+ENDLESS = {"turn": (TRAIN, 60), "validation": (VALIDATED, 34), "later": (VALIDATED, 45)}
+"""Trainings, and the operation in which each gets stuck."""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    return tmp_path_factory.mktemp("places")
+
+
+@pytest.fixture(scope="module")
+def seen(runs, places):
+    """Run every verb slowed, and stuck, side by side; return what was seen of each."""
+    jobs = {("slow", name): (typed, None) for name, typed in commands(runs, places / "slow").items()}
+    quiet = ["sample", runs / "pixelcnn", "-n", "4", "--quiet", "-o", places / "quiet.png"]
+    jobs["slow", "quiet"] = (quiet, None)
+    stuck = commands(runs, places / "stuck").items()
+    jobs |= {("stuck", name): (typed, 3) for name, typed in stuck if name not in QUICK}
+    for name, (typed, calls) in ENDLESS.items():
+        jobs["endless", name] = ([*typed, *MORE, "--out", places / "endless" / name], calls)
+    asked = {" ".join(key): {"arguments": list(map(str, t)), "calls": calls} for key, (t, calls) in jobs.items()}
+    environment = {**ENVIRONMENT, "TRIPTYCH_CACHE": str(places / "cache")}  # features are trained anew
+    zygote = [sys.executable, "-m", "tests.zygote"]
+    ended = subprocess.run(zygote, input=json.dumps(asked), env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+    found = json.loads(ended.stdout)
+    return {key: found[" ".join(key)] for key in jobs}
 
 
 def test_every_verb_is_here(runs, tmp_path):
@@ -87,9 +107,8 @@ def test_every_verb_is_here(runs, tmp_path):
     assert set(commands(runs, tmp_path)) == known | {"train", "evaluate", "compare"}
 
 
-def test_no_verb_is_silent_for_two_seconds(runs, tmp_path):
-    seen = watch("slow", commands(runs, tmp_path), tmp_path)
-    for name, of in seen.items():
+def test_no_verb_is_silent_for_two_seconds(seen):
+    for name, of in [(name, of) for (mode, name), of in seen.items() if mode == "slow" and name != "quiet"]:
         assert of["code"] == 0, (name, of["lines"])
         assert of["gap"] <= 2, f"{name} was silent for {of['gap']:.1f} s: {of['lines']}"
         if name not in QUICK:
@@ -98,24 +117,17 @@ def test_no_verb_is_silent_for_two_seconds(runs, tmp_path):
             assert far, f"{name} never said how far it was: {of['lines']}"
 
 
-def test_quiet_verbs_print_results_alone(runs, tmp_path):
-    typed = ["sample", runs / "pixelcnn", "-n", "4", "--quiet", "-o", tmp_path / "x.png"]
-    seen = watch("slow", {"sample": typed}, tmp_path)
-    assert seen["sample"]["code"] == 0 and seen["sample"]["lines"] == []
+def test_quiet_verbs_print_results_alone(seen):
+    of = seen["slow", "quiet"]
+    assert of["code"] == 0 and of["seconds"] > 2.5 and of["lines"] == []
 
 
-def test_every_verb_ends_two_seconds_after_a_signal(runs, tmp_path):
+def test_every_verb_ends_two_seconds_after_a_signal(seen):
     """Although it is inside one operation that does not return."""
-    typed = {name: verb for name, verb in commands(runs, tmp_path).items() if name not in QUICK}
-    seen = watch("stuck", typed, tmp_path, calls=3)
-    for name, of in seen.items():
+    for name, of in [(name, of) for (mode, name), of in seen.items() if mode == "stuck"]:
         assert of["ending"] is not None, f"{name} did not get stuck: {of['lines']}"
         assert of["ending"] <= 2 and of["code"] == 128 + signal.SIGTERM, (name, of["ending"], of["code"])
         assert re.match("interrupted|stopped", of["lines"][-1]), (name, of["lines"])
-
-
-TRAIN = ["train", *RUNS["gan"], "--critic-steps", "2", "--ema", "0.9", "--data", "digits", "--batch-size", "16"]
-VALIDATED = ["train", *RUNS["vae"], "--validate", "0.2", "--data", "digits", "--batch-size", "16"]
 
 
 def files(run):
@@ -126,18 +138,16 @@ def files(run):
     return found, [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in records]
 
 
-@pytest.mark.parametrize("verb, calls", [(TRAIN, 60), (VALIDATED, 34), (VALIDATED, 45)], ids=["turn", "a", "b"])
-def test_a_round_that_never_ends_loses_nothing(tmp_path, verb, calls):
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_round_that_never_ends_loses_nothing(seen, places, name):
     """Stuck inside a turn or a validation, the run is saved as it was before, and goes on exactly."""
-    more = ["--steps", "8", "--log-every", "4", "--sample-every", "4", "--checkpoint-every", "1"]
-    typed = [*verb, *more, "--out", tmp_path / "stuck"]
-    seen = watch("stuck", {"train": typed}, tmp_path, calls)["train"]
-    assert seen["ending"] is not None and seen["ending"] <= 2, seen
-    saved = re.match(r"stopped after step (\d+); saved in .* --resume", seen["lines"][-1])
-    assert saved and int(saved[1]) >= 1, seen["lines"]
-    well(*verb, *more, "--quiet", "--resume", "--out", tmp_path / "stuck")
-    well(*verb, *more, "--quiet", "--out", tmp_path / "whole")
-    assert files(tmp_path / "stuck") == files(tmp_path / "whole")
+    of, verb, run = seen["endless", name], ENDLESS[name][0], places / "endless" / name
+    assert of["ending"] is not None and of["ending"] <= 2, of
+    saved = re.match(r"stopped after step (\d+); saved in .* --resume", of["lines"][-1])
+    assert saved and int(saved[1]) >= 1, of["lines"]
+    well(*verb, *MORE, "--quiet", "--resume", "--out", run)
+    well(*verb, *MORE, "--quiet", "--out", places / "whole" / name)
+    assert files(run) == files(places / "whole" / name)
 
 
 def test_ctrl_c_in_a_validation_owes_it_to_the_resumed_run(tmp_path, monkeypatch):
