@@ -49,10 +49,17 @@ def _label(model: Model, n: int) -> Tensor | None:
     return torch.arange(n, device=model.device) % model.classes if model.classes else None
 
 
-def _scaled(model: Autoregressive, n: int, seed: int = 0) -> Tensor:
-    """Return scaled, arranged examples without any pattern."""
-    examples = random_examples(model.event, n, seed).to(model.device)
-    return model.order.event.scaled(model.order.arranged(examples))
+def _scaled(model: Autoregressive, examples: Tensor) -> Tensor:
+    """Return scaled, arranged examples."""
+    return model.order.event.scaled(model.order.arranged(examples.to(model.device)))
+
+
+def _changed(event: Event, x: Tensor) -> Tensor:
+    """Return examples without any pattern that differ from the given ones in every part."""
+    if event.levels is None:
+        return random_examples(event, len(x), seed=1)
+    step = torch.randint(1, event.levels, x.shape, generator=torch.Generator().manual_seed(1))
+    return ((x + step) % event.levels).to(torch.uint8)
 
 
 def _causal(model: Model) -> bool:
@@ -79,7 +86,8 @@ def _sees_no_later_site(model: Autoregressive) -> None:
 def _unmoved_by_later_sites(model: Autoregressive, n: int = 4, most: int = 9) -> None:
     """Change a site and all after it: features up to that site must be what they were."""
     joint, label = model.law.joint, _label(model, n)
-    x, other = _scaled(model, n), _scaled(model, n, seed=1)
+    examples = random_examples(model.event, n)
+    x, other = _scaled(model, examples), _scaled(model, _changed(model.event, examples))
     first = (torch.linspace(0, 1, min(most, model.sites)) * (model.sites - 1)).round().long()
     with torch.no_grad():
         before = model.by_site(model.features(x, label)).clone()
@@ -98,7 +106,7 @@ def _triangular_jacobian(model: Autoregressive) -> None:
     Example i of the batch is differentiated for site i, so that one backward pass is enough.
     """
     sites = model.sites
-    x = _scaled(model, 1).repeat(sites, *[1] * len(model.event.shape)).requires_grad_()
+    x = _scaled(model, random_examples(model.event, 1)).repeat(sites, *[1] * len(model.event.shape)).requires_grad_()
     label = None if not model.classes else torch.zeros(sites, dtype=torch.long, device=model.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     for parameter in trained:
