@@ -15,6 +15,8 @@ from triptych.evaluation.correspondence import correlations, domains, identity
 from triptych.evaluation.matching import best_matching, matching
 from triptych.evaluation.subject import Subject, Unanswered
 
+pytestmark = pytest.mark.xdist_group("correspondence")  # so that the models are trained once
+
 
 @pytest.fixture(scope="module")
 def protocol(digits, cache):

@@ -12,11 +12,12 @@ from triptych.models.autoregressive.base import Autoregressive, Repeated, Steps
 from triptych.models.autoregressive.bayesnet import BayesianNetwork
 from triptych.models.autoregressive.pixelcnn import PixelCNN
 from triptych.models.completion import Filled
-from triptych.testing.autoregressive import AUTOREGRESSIVE
+from triptych.testing.autoregressive import AUTOREGRESSIVE, AUTOREGRESSIVE_OF_SIBLINGS
 from triptych.testing.parts import all_images, random_examples, taught
 
 SMALL = {"channels": 12, "layers": 2, "hidden": 32}
-CAUSAL, PASS, COMPLETION = AUTOREGRESSIVE
+LAWS = {**AUTOREGRESSIVE, **AUTOREGRESSIVE_OF_SIBLINGS}
+CAUSAL, PASS, CAUSAL_SIBLINGS, PASS_OF_SIBLINGS, COMPLETION = LAWS
 
 
 def pixelcnn(event=None, kind=PixelCNN, **arguments):
@@ -37,7 +38,7 @@ def pixelcnn(event=None, kind=PixelCNN, **arguments):
     ids=str,
 )
 def test_laws_hold_for_orders_joint_laws_and_labels(arguments):
-    for name, law in AUTOREGRESSIVE.items():
+    for name, law in LAWS.items():
         applies = law(pixelcnn(**arguments))
         assert applies == (name != COMPLETION or arguments.get("pixels") != "gaussian"), name
 
@@ -87,11 +88,11 @@ class TestCausality:
     @pytest.mark.parametrize("event", [Event((1, 3, 3), 2), Event((3, 2, 2), 2), Event((4,)), Event((1, 16, 16), 2)])
     def test_a_broken_mask_is_caught(self, kind, event):
         with pytest.raises(AssertionError, match="sees site"):
-            AUTOREGRESSIVE[CAUSAL](pixelcnn(event, kind))
+            LAWS[CAUSAL](pixelcnn(event, kind))
 
     def test_without_gradients_too(self):
         with pytest.raises(AssertionError, match="sees site"):
-            AUTOREGRESSIVE[CAUSAL](LooksUpTheNext(Event((1, 3, 3), 2), parents="chain"))
+            LAWS[CAUSAL](LooksUpTheNext(Event((1, 3, 3), 2), parents="chain"))
 
     def test_the_jacobian_names_the_sites(self):
         from triptych.testing.autoregressive import _triangular_jacobian
@@ -151,12 +152,12 @@ def with_steps(steps):
 
 class TestPasses:
     def test_the_naive_pass_is_right(self):
-        assert AUTOREGRESSIVE[PASS](pixelcnn(kind=with_steps(Wrong), classes=2))
+        assert LAWS[PASS](pixelcnn(kind=with_steps(Wrong), classes=2))
 
     @pytest.mark.parametrize("steps", [Stale, Late, Unlabelled])
     def test_a_stale_cache_is_caught(self, steps):
         with pytest.raises(AssertionError, match="pass"):
-            AUTOREGRESSIVE[PASS](pixelcnn(kind=with_steps(steps), classes=2))
+            LAWS[PASS](pixelcnn(kind=with_steps(steps), classes=2))
 
     def test_features_a_little_off_are_caught(self):
         class Off(Wrong):
@@ -164,7 +165,7 @@ class TestPasses:
                 return super().features(site) + 3e-4 * (site == 7)
 
         with pytest.raises(AssertionError, match="features of site 7"):
-            AUTOREGRESSIVE[PASS](pixelcnn(kind=with_steps(Off)))
+            LAWS[PASS](pixelcnn(kind=with_steps(Off)))
 
 
 class Overconfident(PixelCNN):
@@ -184,9 +185,9 @@ class Unweighed(PixelCNN):
 class TestCompletion:
     @pytest.mark.parametrize(("kind", "says"), [(Overconfident, "do not follow"), (Unweighed, "total variation")])
     def test_wrong_completions_are_caught(self, kind, says):
-        assert AUTOREGRESSIVE[COMPLETION](pixelcnn())
+        assert LAWS[COMPLETION](pixelcnn())
         with pytest.raises(AssertionError, match=says):
-            AUTOREGRESSIVE[COMPLETION](pixelcnn(kind=kind))
+            LAWS[COMPLETION](pixelcnn(kind=kind))
 
     def test_a_completion_that_forgets_what_is_known_is_caught(self):
         class Forgets(PixelCNN):
@@ -195,7 +196,7 @@ class TestCompletion:
                 return torch.where(told[None, :, None], values, drawn), log_weight
 
         with pytest.raises(AssertionError, match="do not follow"):
-            AUTOREGRESSIVE[COMPLETION](pixelcnn(kind=Forgets))
+            LAWS[COMPLETION](pixelcnn(kind=Forgets))
 
     def test_candidates_of_one_example_may_fall_into_two_chunks(self, monkeypatch):
         model = taught(pixelcnn(Event((1, 2, 2), 2)), random_examples(Event((1, 2, 2), 2), 64), 5, faster=10)
@@ -243,4 +244,4 @@ class TestCompletion:
 def test_other_models_are_left_alone():
     with pytest.raises(ConfigurationError):
         BayesianNetwork(Event((3,)))
-    assert not any(law(tp.VAE(Event((1, 2, 2), 2), latent=2, hidden=8)) for law in AUTOREGRESSIVE.values())
+    assert not any(law(tp.VAE(Event((1, 2, 2), 2), latent=2, hidden=8)) for law in LAWS.values())

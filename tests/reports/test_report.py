@@ -21,6 +21,8 @@ from triptych.event import Event
 from triptych.reports import Panel, terminal_table, write_report
 from triptych.reports.curves import curves_svg
 
+pytestmark = pytest.mark.xdist_group("report")  # so that the models are measured once
+
 
 def digits() -> tuple[Examples, Examples]:
     from sklearn.datasets import load_digits

@@ -27,9 +27,13 @@ ROUNDING = 1e-6
 TINY = Event((1, 2, 2), 2)
 
 
-def _tried(model: Autoregressive) -> Iterator[Autoregressive]:
-    """Yield the model and its siblings for small events, each taught a little, so that no weight is still zero."""
-    yield _as_autoregressive(taught(model, random_examples(model.event, 8), 2))
+def _itself(model: Autoregressive) -> Autoregressive:
+    """Return the model, taught a little, so that no weight is still zero."""
+    return _as_autoregressive(taught(model, random_examples(model.event, 8), 2))
+
+
+def _siblings(model: Autoregressive) -> Iterator[Autoregressive]:
+    """Yield the model's siblings for small events, each taught a little."""
     for event in SMALL:
         small = sibling(model, event)
         if small is not None:
@@ -45,26 +49,45 @@ def _label(model: Model, n: int) -> Tensor | None:
     return torch.arange(n, device=model.device) % model.classes if model.classes else None
 
 
-def _scaled(model: Autoregressive, n: int, seed: int = 0) -> Tensor:
-    """Return scaled, arranged examples without any pattern."""
-    examples = random_examples(model.event, n, seed).to(model.device)
-    return model.order.event.scaled(model.order.arranged(examples))
+def _scaled(model: Autoregressive, examples: Tensor) -> Tensor:
+    """Return scaled, arranged examples."""
+    return model.order.event.scaled(model.order.arranged(examples.to(model.device)))
+
+
+def _changed(event: Event, x: Tensor) -> Tensor:
+    """Return examples without any pattern that differ from the given ones in every part."""
+    if event.levels is None:
+        return random_examples(event, len(x), seed=1)
+    step = torch.randint(1, event.levels, x.shape, generator=torch.Generator().manual_seed(1))
+    return ((x + step) % event.levels).to(torch.uint8)
 
 
 def _causal(model: Model) -> bool:
     if not isinstance(model, Autoregressive):
         return False
-    for tried in _tried(model):
-        _unmoved_by_later_sites(tried)
-        if tried.event.dims <= MOST_DIMS:
-            _triangular_jacobian(tried)
+    _sees_no_later_site(_itself(model))
     return True
+
+
+def _causal_siblings(model: Model) -> bool:
+    if not isinstance(model, Autoregressive):
+        return False
+    for small in _siblings(model):
+        _sees_no_later_site(small)
+    return True
+
+
+def _sees_no_later_site(model: Autoregressive) -> None:
+    _unmoved_by_later_sites(model)
+    if model.event.dims <= MOST_DIMS:
+        _triangular_jacobian(model)
 
 
 def _unmoved_by_later_sites(model: Autoregressive, n: int = 4, most: int = 9) -> None:
     """Change a site and all after it: features up to that site must be what they were."""
     joint, label = model.law.joint, _label(model, n)
-    x, other = _scaled(model, n), _scaled(model, n, seed=1)
+    examples = random_examples(model.event, n)
+    x, other = _scaled(model, examples), _scaled(model, _changed(model.event, examples))
     first = (torch.linspace(0, 1, min(most, model.sites)) * (model.sites - 1)).round().long()
     with torch.no_grad():
         before = model.by_site(model.features(x, label)).clone()
@@ -83,7 +106,7 @@ def _triangular_jacobian(model: Autoregressive) -> None:
     Example i of the batch is differentiated for site i, so that one backward pass is enough.
     """
     sites = model.sites
-    x = _scaled(model, 1).repeat(sites, *[1] * len(model.event.shape)).requires_grad_()
+    x = _scaled(model, random_examples(model.event, 1)).repeat(sites, *[1] * len(model.event.shape)).requires_grad_()
     label = None if not model.classes else torch.zeros(sites, dtype=torch.long, device=model.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     for parameter in trained:
@@ -120,13 +143,23 @@ class _Heard(Steps):
 def _pass_is_parallel(model: Model) -> bool:
     if not isinstance(model, Autoregressive):
         return False
-    for tried in _tried(model):
-        prefix = torch.arange(tried.sites, device=tried.device) < tried.sites // 3
-        scattered = torch.arange(tried.sites, device=tried.device) % 3 == 1
-        with torch.no_grad():
-            for told in (torch.zeros_like(prefix), prefix, scattered):
-                _same_pass(tried, told)
+    _same_passes(_itself(model))
     return True
+
+
+def _passes_of_siblings_are_parallel(model: Model) -> bool:
+    if not isinstance(model, Autoregressive):
+        return False
+    for small in _siblings(model):
+        _same_passes(small)
+    return True
+
+
+def _same_passes(model: Autoregressive) -> None:
+    sites = torch.arange(model.sites, device=model.device)
+    with torch.no_grad():
+        for told in (sites < 0, sites < model.sites // 3, sites % 3 == 1):
+            _same_pass(model, told)
 
 
 def _same_pass(model: Autoregressive, told: Tensor, n: int = 3) -> None:
@@ -231,6 +264,11 @@ def _follows(seen: Tensor, expected: Tensor) -> None:
 AUTOREGRESSIVE: dict[str, Callable[[Model], bool]] = {
     "no site sees itself or a later one": _causal,
     "a pass tells what the parallel pass says": _pass_is_parallel,
+}
+"""Each law of a model itself by name; it returns False where it does not apply to the model."""
+AUTOREGRESSIVE_OF_SIBLINGS: dict[str, Callable[[Model], bool]] = {
+    "no site of a small sibling sees itself or a later one": _causal_siblings,
+    "a small sibling's pass tells what its parallel pass says": _passes_of_siblings_are_parallel,
     "completion is exact where it says so": _completion_is_exact,
 }
-"""Each law by name; it returns False where it does not apply to the model."""
+"""Each law of a model's siblings by name; it returns False where it does not apply to the model."""
