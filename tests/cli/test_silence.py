@@ -14,10 +14,9 @@ from tests.program import ENVIRONMENT, call, well
 from triptych.cli.app import app
 from triptych.running.progress import MARK
 
-pytestmark = [
-    pytest.mark.xdist_group("silence"),
-    pytest.mark.skipif(sys.platform != "linux", reason="forks, and a lock that is laid out as on Linux"),
-]
+pytestmark = pytest.mark.xdist_group("silence")  # so that the verbs are watched once
+if sys.platform != "linux":
+    pytest.skip("forks, and a lock that is laid out as on Linux", allow_module_level=True)
 
 MLP = ["--hidden", "16"]
 RUNS = {
