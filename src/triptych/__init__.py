@@ -57,9 +57,10 @@ if TYPE_CHECKING:
     from triptych.training import load as load
     from triptych.training import save as save
 
-# Threads that wait for each other must sleep, not spin: spinning ones rob whatever else the machine does. OpenMP reads
-# this when torch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for each other must soon sleep, not spin: spinning ones rob whatever else the machine does, a second
+# training first of all. Some microseconds are worth while. OpenMP reads this when torch is first imported.
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
+    os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
 _LAZY = {
     "AuxiliaryClassifierGAN": "triptych.models.adversarial.auxiliary_classifier",

@@ -86,14 +86,9 @@ def test_work_is_timed_with_each_number(two, monkeypatch):
 @pytest.fixture(autouse=True)
 def crowd(monkeypatch):
     """A machine that is as crowded as a test says, whatever else this one does."""
-    counted = {"each": 0, "sum": 0}
-
-    def preemptions():
-        counted["sum"] += counted["each"]
-        return counted["sum"]
-
-    monkeypatch.setattr(threads, "preemptions", preemptions)
-    return counted
+    said = {"crowded": False}
+    monkeypatch.setattr(threads, "crowded", lambda since: said["crowded"])
+    return said
 
 
 def watched(dog, each, windows):
@@ -133,16 +128,16 @@ def test_more_threads_are_tried_now_and_then_and_kept_if_they_gain():
 
 def test_on_a_crowded_machine_threads_are_left_to_others(crowd):
     """Although two are a little faster for this process: the others would do the same, and all would be slower."""
-    crowd["each"] = 1000
+    crowd["crowded"] = True
     dog = Watchdog(2, 2, {1: 0.1, 2: 0.07})
     assert watched(dog, {2: 0.09, 1: 0.1}.get, 4)[-1] == 1
     assert watched(dog, {2: 0.07, 1: 0.1}.get, 100)[-1] == 1, "more are not tried while it is crowded"
-    crowd["each"] = 0
+    crowd["crowded"] = False
     assert watched(dog, {2: 0.07, 1: 0.1}.get, 100)[-1] == 2
 
 
 def test_a_number_that_crowds_the_machine_is_not_chosen(two, crowd):
-    crowd["each"] = 10**6
+    crowd["crowded"] = True
     assert set(threads.timed(lambda: None, 2)) == {1}
 
 
@@ -241,9 +236,9 @@ def test_rounds_that_time_threads_leave_no_trace(two, tmp_path, monkeypatch):
 
 def test_waiting_threads_sleep():
     """OpenMP reads its policy when torch is imported, so the program sets it before; a user's own stays."""
-    code = "import os, triptych, torch; print(os.environ['OMP_WAIT_POLICY'])"
-    for given, policy in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
-        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    code = "import os, triptych, torch; print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"
+    for given, policy in ((None, "PASSIVE 1000"), ("ACTIVE", "ACTIVE None")):
+        environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
         environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
         ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert ended.stdout.strip() == policy, ended.stderr

@@ -25,8 +25,9 @@ from triptych.errors import ConfigurationError
 AUTO = "auto"
 WITHIN = 0.10
 """Fewer threads are taken if they are at most this much slower than the fastest number."""
-CROWDED = 40
-"""Times a second that other processes take a processor away, from which on the machine counts as crowded."""
+CROWDED = 60
+"""Times a CPU second that other processes take a processor away, from which on the machine counts as crowded. With two
+threads on two processors up to 30 were measured on a quiet machine, and 140 to 9,700 beside one busy process."""
 BLOCK, BLOCKS = 0.03, 3
 """Seconds that a timed block takes at least, and blocks for each number of threads."""
 
@@ -59,13 +60,20 @@ def processors() -> int:
         return count
 
 
-def preemptions() -> int:
-    """Return how often another process has taken a processor from this one; 0 where the system does not say."""
+def preemptions() -> tuple[int, float]:
+    """Return how often another process has taken a processor from this one, and this one's CPU seconds, so far."""
     try:
         import resource
-    except ImportError:
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    except ImportError:  # not on this system: no machine ever counts as crowded
+        return 0, 0.0
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nivcsw, usage.ru_utime + usage.ru_stime
+
+
+def crowded(since: tuple[int, float]) -> bool:
+    """Return whether other processes have wanted this one's processors since `preemptions` returned `since`."""
+    count, seconds = preemptions()
+    return count - since[0] > CROWDED * max(seconds - since[1], 0.05)
 
 
 def now() -> int:
@@ -151,8 +159,8 @@ def timed(work: Callable[[], object], most: int, seconds: float = math.inf) -> d
     for fewer, more in pairwise(candidates(most)):
         if fewer > 1 and time.perf_counter() - started + 2 * found[fewer] > seconds:
             break
-        times, crowded = _alternating(work, [fewer, more])
-        if crowded:
+        times, others = _alternating(work, [fewer, more])
+        if others:
             break
         found |= times
         if found[more] > 0.95 * found[fewer]:
@@ -167,15 +175,14 @@ def _alternating(work: Callable[[], object], numbers: list[int]) -> tuple[dict[i
         The median seconds a call by number, and whether the machine was crowded.
     """
     times: dict[int, list[float]] = {number: [] for number in numbers}
-    started, before = time.perf_counter(), preemptions()
+    before = preemptions()
     for _ in range(BLOCKS):
         for number in numbers:
             with using(number):
                 times[number].append(_block(work, warm=not times[number]))
         if min(map(min, times.values())) > 10 * BLOCK:  # calls so long need no repeats
             break
-    crowded = preemptions() - before > CROWDED * (time.perf_counter() - started)
-    return {number: statistics.median(each) for number, each in times.items()}, crowded
+    return {number: statistics.median(each) for number, each in times.items()}, crowded(before)
 
 
 def _block(work: Callable[[], object], warm: bool) -> float:

@@ -44,7 +44,7 @@ class Watchdog:
     def _begin(self) -> None:
         """Begin a window."""
         self.rounds, self.seconds = 0.0, 0.0
-        self.moment, self.preempted = time.perf_counter(), threads.preemptions()
+        self.preempted = threads.preemptions()
 
     def saw(self, seconds: float, rounds: float = 1) -> int:
         """Take in rounds that took so long; return the number of threads to go on with."""
@@ -52,8 +52,7 @@ class Watchdog:
         self.seconds += seconds
         self.since += seconds
         if self.seconds >= WINDOW:
-            each, wall = self.seconds / self.rounds, time.perf_counter() - self.moment
-            crowded = threads.preemptions() - self.preempted > threads.CROWDED * max(wall, self.seconds)
+            each, crowded = self.seconds / self.rounds, threads.crowded(self.preempted)
             if self.before is not None:
                 self._judge(each, crowded, *self.before)
             else:
