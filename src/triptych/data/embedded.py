@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,12 +40,21 @@ def named(name: str, count: int | None, seed: int) -> Source:
 
 def digits() -> Source:
     """Return scikit-learn's 1,797 handwritten digits: 8×8 images of 17 levels, in ten classes."""
+    table = torch.from_numpy(_digits_table())
+    images = table[:, :-1].reshape(-1, 1, 8, 8).to(torch.uint8)
+    return Source(images, 17, table[:, -1].to(torch.int64), tuple(map(str, range(10))))
+
+
+def _digits_table() -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the 64 pixels of each digit and its class, from scikit-learn's file: to import all of it takes seconds."""
+    package = importlib.util.find_spec("sklearn")
+    file = Path(package.origin if package and package.origin else "").parent / "datasets/data/digits.csv.gz"
+    if file.exists():
+        return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
-    bunch = load_digits()
-    images = torch.from_numpy(bunch.images).to(torch.uint8)[:, None]
-    labels = torch.from_numpy(bunch.target).to(torch.int64)
-    return Source(images, 17, labels, tuple(map(str, range(10))))
+    found = load_digits()
+    return np.concatenate([found.data, found.target[:, None]], 1)
 
 
 def toy_modes(name: str) -> tuple[Tensor, float]:

@@ -15,6 +15,7 @@ from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
 from triptych.models.base import Player, Terms
 from triptych.noise import Noise
+from triptych.training.alone import Alone
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -43,7 +44,7 @@ class Seat:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def gradient(self, fabric: Fabric, batch: Batch, noise: Noise) -> tuple[Terms, Tensor]:
+    def gradient(self, fabric: Fabric | Alone, batch: Batch, noise: Noise) -> tuple[Terms, Tensor]:
         """Compute the gradient of the sum of the terms' means; return the means and the gradient's norm.
 
         With several processes the gradient is averaged over them. Torch's own data-parallel wrapper is not
@@ -73,7 +74,7 @@ def _make_optimizer(player: Player, parameters: Sequence[nn.Parameter], lr: floa
 
 
 @torch.no_grad()
-def _average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
+def _average(fabric: Fabric | Alone, gradients: Sequence[Tensor]) -> None:
     """Replace each gradient by its mean over the processes, in one exchange."""
     flat = fabric.all_reduce(torch.cat([g.reshape(-1) for g in gradients]), reduce_op="mean")
     assert isinstance(flat, Tensor)

@@ -10,11 +10,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from triptych.catalogue import name_of
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.base import Model
 from triptych.running import threads
+from triptych.training.alone import Alone
 from triptych.training.budget import check_schedule
 from triptych.training.checkpoint import plain_arguments
 from triptych.training.throughput import Schedule
@@ -42,8 +45,17 @@ def configuration(
     }
 
 
-def launch(options: SimpleNamespace) -> Fabric:
+def needs_fabric(options: SimpleNamespace) -> bool:
+    """Return whether a training asks for more than one process on the processors in single precision."""
+    plain = options.devices == 1 and options.precision == "32-true" and "WORLD_SIZE" not in os.environ
+    accelerated = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return not plain or not (options.accelerator == "cpu" or (options.accelerator == "auto" and not accelerated))
+
+
+def launch(options: SimpleNamespace) -> Fabric | Alone:
     """Start the processes, and set each one's device and precision."""
+    if not needs_fabric(options):
+        return Alone()
     from lightning_fabric import Fabric
 
     for logger in ("lightning_fabric", "lightning.fabric"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from triptych.training.alone import Alone
 from triptych.training.logging import Record
 from triptych.training.seat import Seat
 
@@ -61,7 +62,7 @@ class Window:
         rate = (step - self.step) * images / max(seconds - self.seconds, 1e-9)
         return {"step": step, "seconds": round(seconds, 4), "images_per_s": round(rate, 2)}
 
-    def means(self, fabric: Fabric) -> tuple[Record, dict[str, float]]:
+    def means(self, fabric: Fabric | Alone) -> tuple[Record, dict[str, float]]:
         """Return the mean of each player's figures by "<player>/<term>", and the sum of each player's terms."""
         record: Record = {}
         losses: dict[str, float] = {}
