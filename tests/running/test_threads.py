@@ -234,6 +234,18 @@ def test_rounds_that_time_threads_leave_no_trace(two, tmp_path, monkeypatch):
     assert weights(threads=number)[1] == chosen
 
 
+@pytest.mark.parametrize("is_crowded, number", [(False, "2"), (True, "1")])
+def test_long_rounds_are_not_timed(two, crowd, monkeypatch, is_crowded, number):
+    from triptych.training import throughput
+
+    monkeypatch.setattr(throughput, "LONG", 0.0)
+    crowd["crowded"] = is_crowded
+    layer, calls = torch.nn.Linear(2, 2), []
+    team = Threads("auto", "", 0)
+    team.choose(lambda: (calls.append(1), layer(torch.zeros(1, 2))), None, 60.0)
+    assert str(team) == f"auto:{number}" and len(calls) == 1
+
+
 def test_waiting_threads_sleep():
     """OpenMP reads its policy when torch is imported, so the program sets it before; a user's own stays."""
     code = "import os, triptych, torch; print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"

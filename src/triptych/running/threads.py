@@ -180,7 +180,7 @@ def _alternating(work: Callable[[], object], numbers: list[int]) -> tuple[dict[i
         for number in numbers:
             with using(number):
                 times[number].append(_block(work, warm=not times[number]))
-        if min(map(min, times.values())) > 10 * BLOCK:  # calls so long need no repeats
+        if min(map(min, times.values())) > 1.0:  # calls so long need no repeats
             break
     return {number: statistics.median(each) for number, each in times.items()}, crowded(before)
 
@@ -199,6 +199,38 @@ def _block(work: Callable[[], object], warm: bool) -> float:
         work()
         calls += 1
     return (time.perf_counter() - started) / calls
+
+
+class TooLong(Exception):
+    """Raised inside work that takes too long to be repeated."""
+
+
+def once(work: Callable[[], object], seconds: float) -> float | None:
+    """Return the seconds that work takes; None if it was left because it took longer than it may.
+
+    Args:
+        work: calls modules of torch, between which it is left.
+        seconds: after which it is left.
+
+    Example:
+        >>> layer, x = torch.nn.Linear(2, 2), torch.zeros(1, 2)
+        >>> once(lambda: layer(x), 60.0) is not None, once(lambda: layer(x), 0.0)
+        (True, None)
+    """
+    started = time.perf_counter()
+
+    def look(module: torch.nn.Module, given: object) -> None:
+        if time.perf_counter() - started > seconds:
+            raise TooLong
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        work()
+    except TooLong:
+        return None
+    finally:
+        handle.remove()
+    return time.perf_counter() - started
 
 
 def fewest(times: Mapping[int, float]) -> int:

@@ -6,7 +6,6 @@ the numbers that it used, and from which step on. A resumed or replayed run uses
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from triptych.training.rundir import read_config
 
 WORTH = 1.0
 """Seconds of training below which timing threads does not pay."""
+LONG = 0.5
+"""Seconds into a round after which it is left, and not timed."""
 SHARE = 0.05
 """Share of the budget that timing may take."""
 WATCHED = "auto:"
@@ -129,14 +130,19 @@ class Threads:
     def choose(self, work: Callable[[], object], rounds: int | None, seconds: float | None) -> None:
         """Choose the fewest threads that are within a tenth of the fastest.
 
+        Rounds that take longer than `LONG` are not repeated: networks so large gain from all processors that are free.
+
         Args:
             work: plays a round.
             rounds: that are left, if they are the budget.
             seconds: that are left, if they are the budget.
         """
-        started = time.perf_counter()
-        work()
-        once = time.perf_counter() - started
+        before = threads.preemptions()
+        with threads.using(self.most):
+            once = threads.once(work, LONG)
+        if once is None:
+            self.schedule = Schedule(1 if threads.crowded(before) else self.most)
+            return
         total = seconds if rounds is None else rounds * once
         self.times = {1: once}
         if total is not None and total >= WORTH:
