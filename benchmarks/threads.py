@@ -123,9 +123,12 @@ def busy(tries: int, seconds: float) -> dict[str, Any]:
 
 
 def short(tries: int) -> dict[str, Any]:
-    """Measure `train vae --data digits --steps 1500` beside another training of the program, again and again."""
-    seconds, walls = [], []
+    """Measure `train vae --data digits --steps 1500` alone, and beside another training, again and again."""
+    seconds, walls, alone = [], [], []
     with tempfile.TemporaryDirectory() as folder:
+        for _ in range(tries):
+            start(Path(folder) / "vae", "vae", "--steps", "1500", "--threads", "1").wait()
+            alone.append(round(last(Path(folder) / "vae")["seconds"], 2))
         other = [*PROGRAM, "train", "gan", "--data", "digits", "--minutes", "9", "--out", str(Path(folder) / "other")]
         with beside(other):
             for _ in range(tries):
@@ -133,8 +136,8 @@ def short(tries: int) -> dict[str, Any]:
                 start(Path(folder) / "vae", "vae", "--steps", "1500").wait()
                 walls.append(round(time.perf_counter() - started, 1))
                 seconds.append(round(last(Path(folder) / "vae")["seconds"], 2))
-    print(f"1,500 steps beside another training: {seconds} s of training, {walls} s in all", flush=True)
-    return {"seconds of training": seconds, "seconds in all": walls}
+    print(f"1,500 steps beside another training: {seconds} s, alone {alone} s; {walls} s in all", flush=True)
+    return {"seconds alone, 1 thread": alone, "seconds beside it": seconds, "seconds beside it, start included": walls}
 
 
 def comparisons() -> dict[str, Any]:
