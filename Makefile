@@ -34,7 +34,7 @@ bench: .venv/installed-dev
 
 # On a machine that does nothing else: it starts other processes itself. About half an hour.
 bench-threads: .venv/installed-dev
-	$(BIN)/python benchmarks/threads.py
+	$(BIN)/python benchmarks/threads.py --docs docs/running.md
 
 bench-autoregressive: .venv/installed-dev
 	$(BIN)/python benchmarks/autoregressive.py

@@ -162,12 +162,38 @@ def comparisons() -> dict[str, Any]:
     return found
 
 
+def table(found: dict[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    about = found["hardware"]
+    lines = ["| quiet machine | 1 thread, images/s | 2 threads | auto | auto / best |", "|---|---:|---:|---:|---:|"]
+    for name, row in found.get("quiet", {}).items():
+        rates = [f"{row.get(f'images/s, {number}', float('nan')):,.0f}" for number in ("1", "2", "auto")]
+        lines.append(f"| {name} | {' | '.join(rates)} | {row['auto / best']:.2f} |")
+    lines += ["", "| on digits, against one thread on a quiet machine | beside busy processes | two at once | lowest |"]
+    lines.append("|---|---:|---:|---:|")
+    for name, row in found.get("busy", {}).items():
+        shares = [f"{share:.2f}" for key, share in row.items() if key.endswith("/ that")]
+        lines.append(f"| {name} | {' | '.join(shares)} |")
+    lines += ["", "| two comparisons of a minute a model at once | steps alone | steps of each | least share |"]
+    lines.append("|---|---:|---:|---:|")
+    for name, row in found.get("comparisons", {}).items():
+        each = " and ".join(f"{steps:,}" for steps in row["steps of two at once"])
+        lines.append(f"| {name} | {row['steps alone']:,} | {each} | {row['least share']:.2f} |")
+    if "short" in found:
+        alone, beside = (found["short"][key] for key in ("seconds alone, 1 thread", "seconds beside it"))
+        lines += ["", f"1,500 steps of a VAE on digits take {statistics.median(alone):.1f} s alone, and"]
+        lines[-1] += f" {min(beside):.1f} to {max(beside):.1f} s beside another training (five tries)."
+    lines += ["", f"({about['processor']}, {about['cores']} cores, torch {about['torch']}, commit {about['commit']}.)"]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=["quiet", "busy", "short", "comparisons"])
     parser.add_argument("--tries", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each training")
+    parser.add_argument("--docs", type=Path, help="a page whose table of these figures is written anew")
     options = parser.parse_args()
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     found["hardware"] = hardware()
@@ -180,6 +206,10 @@ def main() -> None:
     for name in options.only:
         found[name] = benches[name]()
     RESULTS.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    if options.docs:
+        before, _, rest = options.docs.read_text().partition("<!-- threads -->\n")
+        after = rest.partition("<!-- /threads -->")[2]
+        options.docs.write_text(f"{before}<!-- threads -->\n{table(found)}\n<!-- /threads -->{after}")
 
 
 if __name__ == "__main__":
