@@ -12,7 +12,7 @@ import torch
 from triptych.errors import ConfigurationError
 from triptych.running import progress, threads
 from triptych.running.watchdog import Listener, Watchdog
-from triptych.training.throughput import Schedule, Threads, planned
+from triptych.training.throughput import Schedule, Threads, check
 
 
 @pytest.mark.parametrize("most, tried", [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (4, [1, 2, 4]), (6, [1, 2, 4, 6])])
@@ -157,27 +157,37 @@ def test_a_listener_watches_the_innermost_task(two, monkeypatch):
 
 
 def test_a_schedule_reads_what_it_writes():
-    for text in ("1", "1,2@340", "2,1@3,2@9"):
-        if threads.processors() > 1 or "2" not in text:
-            assert str(Schedule(text)) == text
+    for text in ("1", "2", "1,2@340", "2,1@3,2@9"):
+        assert str(Schedule(text)) == text == str(Schedule(f"auto:{text}"))
     for wrong in ("", "x", "1@5", "1,1", "1,x@3", "1,1@", "0"):
         with pytest.raises(ConfigurationError, match="threads="):
             Schedule(wrong)
     schedule = Schedule("1")
     schedule.change(7, 1)
     assert str(schedule) == "1", "no change is none"
+    with pytest.raises(ConfigurationError, match="from 1 to"):
+        check(f"1,{threads.processors() + 1}@5")
 
 
-def test_a_resumed_run_goes_on_with_the_numbers_that_it_used(two):
-    assert planned("auto", "", 0) == (None, True), "to be chosen"
-    schedule, watched = planned("auto", "auto:2,1@30", 50)
-    assert str(schedule) == "2,1@30" and watched
-    schedule, watched = planned("auto", "2", 50)
-    assert str(schedule) == "2" and not watched, "a fixed number stays fixed"
-    schedule, watched = planned("1", "auto:2", 50)
-    assert str(schedule) == "2,1@50" and not watched
-    assert str(planned("2,1@30", "2,1@30", 50)[0]) == "2,1@30", "a replayed run that is resumed"
-    assert planned("auto", "auto:64", 50) == (None, True), "of a machine with more processors"
+@pytest.mark.parametrize(
+    "asked, kept, kept_now",
+    [
+        ("auto", "auto:2,1@30", "auto:2,1@30"),
+        ("auto", "2", "2"),
+        ("1", "auto:2", "2,1@50"),
+        ("2", "auto:2,1@30", "2,1@30,2@50"),
+        ("2,1@30", "2,1@30", "2,1@30"),
+    ],
+)
+def test_a_resumed_run_goes_on_with_the_numbers_that_it_used(two, asked, kept, kept_now):
+    assert str(Threads(asked, kept, 50)) == kept_now
+
+
+def test_a_run_of_a_larger_machine_keeps_what_it_used_there(two):
+    team = Threads("auto", "auto:64", 50)
+    assert team.schedule is None, "to be chosen anew"
+    team.choose(lambda: None, 3, None)
+    assert str(team) == "auto:64,1@50"
 
 
 def test_nothing_is_timed_where_there_is_no_choice(two):
@@ -213,6 +223,7 @@ def test_a_run_changes_its_threads_at_the_same_steps_when_it_is_resumed_or_repla
     assert fit("other", 9, threads=1, resume=True)[0] == "2,1@3", "another number holds from here on"
     assert fit("chosen", 3)[0] == "auto:1", "too short a budget to time"
     assert fit("chosen", 9, resume=True)[0] == "auto:1"
+    assert fit("replayed", 9, threads="auto:1,2@5")[1] == whole[1], "as a config.yaml has it"
 
 
 def test_rounds_that_time_threads_leave_no_trace(two, tmp_path, monkeypatch):

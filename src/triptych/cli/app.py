@@ -118,6 +118,11 @@ def _explain(error: Exception, debug: bool) -> int:
     if isinstance(error, Interrupted):
         _say(f"{error}")
         return interruption.exit_code()
+    if interruption.caught() and not isinstance(
+        error, UserError
+    ):  # as when the other processes of a training end first
+        _say("interrupted")
+        return interruption.exit_code()
     if isinstance(error, UserError):
         _say(f"error: {error}")
         return USER_ERROR

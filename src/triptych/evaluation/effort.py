@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ SECONDS = 1.0
 
 @contextmanager
 def threads_for(models: Sequence[Model], asked: str | int = threads.AUTO, kept: Path | None = None) -> Iterator[None]:
-    """Answer questions within by as many threads as suit the models; see `triptych.running.threads`.
+    """Within, use the number of threads that suits the models; see `triptych.running.threads`.
 
     With `auto` the number is chosen by timing and lowered when the progress of an answer collapses.
 
@@ -40,15 +40,21 @@ def threads_for(models: Sequence[Model], asked: str | int = threads.AUTO, kept: 
         if number is None and threads.available() > 1:
             works = [work for model in models if (work := typical(model)) is not None]
             with progress.task("choosing the number of threads"):
-                times = threads.timed(lambda: [work() for work in works], threads.available(), SECONDS)
-            threads.use(threads.fewest(times))
+                threads.use(_chosen(lambda: [work() for work in works]))
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_text(f"{threads.now()}\n")
-            with progress.listening(Listener()):
-                yield
-        else:
+        with progress.listening(Listener()) if str(asked) == threads.AUTO else nullcontext():
             yield
+
+
+def _chosen(work: Callable[[], object]) -> int:
+    """Return the fewest threads that are within a tenth of the fastest; all, if the work takes too long to repeat."""
+    before, most = threads.preemptions(), threads.available()
+    with threads.using(most):
+        if threads.once(work, SECONDS) is None:
+            return 1 if threads.crowded(before) else most
+    return threads.fewest(threads.timed(work, most, SECONDS))
 
 
 def _read(kept: Path | None) -> int | None:

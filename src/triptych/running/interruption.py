@@ -61,6 +61,7 @@ class Stop:
             return
 
         def ask(number: int, frame: FrameType | None) -> None:
+            _CAUGHT.append(number)
             if self.asked:
                 raise KeyboardInterrupt
             self.asked = True
@@ -116,6 +117,11 @@ def at_deadline(rescue: Callable[[], str]) -> Iterator[None]:
         _RESCUES.remove(rescue)
 
 
+def caught() -> bool:
+    """Return whether a signal has come since `guarded` was opened."""
+    return bool(_CAUGHT)
+
+
 def guards() -> bool:
     """Return whether `guarded` is open."""
     return _GUARDED.is_set()
@@ -137,6 +143,7 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _CAUGHT.append(number)
     raise KeyboardInterrupt
 
 

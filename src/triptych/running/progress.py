@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 Part = TypeVar("Part")
@@ -140,12 +140,15 @@ class _Display:
             self.ended.set()
             self._hide()
             self.lock.release()
+        elif sys.stderr.isatty():
+            print("\x1b[?25h", end="", file=sys.stderr, flush=True)  # bars hide the cursor
 
     def _watch(self, ended: threading.Event) -> None:
         while not ended.wait(REFRESH):
             with self.lock:
                 if not ended.is_set() and self.tasks:
-                    self._show()
+                    with suppress(RuntimeError):  # figures that change while they are read: the next look is soon
+                        self._show()
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -166,6 +169,15 @@ class _Display:
 
 
 _DISPLAY = _Display()
+
+
+def _forked() -> None:
+    """Show nothing in a forked worker, which has neither the display's thread nor, perhaps, its lock."""
+    _DISPLAY.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @contextmanager
@@ -254,6 +266,17 @@ def listening(listener: Callable[[Task, float], None]) -> Iterator[None]:
         yield
     finally:
         _LISTENERS.remove(listener)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Within, no listener hears of tasks: what is done has its own way to watch its pace."""
+    heard = _LISTENERS[:]
+    _LISTENERS.clear()
+    try:
+        yield
+    finally:
+        _LISTENERS[:] = heard
 
 
 def innermost() -> Task | None:

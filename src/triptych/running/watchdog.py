@@ -107,7 +107,8 @@ class Listener:
     def __init__(self) -> None:
         self.task: progress.Task | None = None
         self.clock = 0.0
-        self.watchdog = Watchdog(threads.now(), threads.now(), {})
+        self.most = threads.now()
+        self.watchdog = Watchdog(self.most, self.most, {})
 
     def __call__(self, task: progress.Task, parts: float) -> None:
         """Take in parts of a task that are done."""
@@ -115,7 +116,9 @@ class Listener:
             return
         moment = time.perf_counter()
         if task is not self.task:
-            self.task, self.watchdog = task, Watchdog(threads.now(), threads.now(), {})
+            if self.watchdog.before is not None:  # a trial that the last task did not finish
+                threads.use(self.watchdog.before[0])
+            self.task, self.watchdog = task, Watchdog(threads.now(), self.most, {})
         else:
             number = self.watchdog.saw(moment - self.clock, parts)
             if number != threads.now():

@@ -80,7 +80,7 @@ class Training:
         """Keep the run directory to this process, and train."""
         shown = self.options.progress and self.rank == 0
         locked = rundir.locked(self.path) if self.writes and self.path else nullcontext()
-        with locked, progress.shown(shown), progress.task(name_of(self.model), 1.0) as self.task:
+        with locked, progress.shown(shown), progress.unheard(), progress.task(name_of(self.model), 1.0) as self.task:
             return self.train_in_place()
 
     def train_in_place(self) -> Run:
@@ -97,7 +97,8 @@ class Training:
             self.step, self.pauses.owed = snapshot.step, list(snapshot.record.get("owed", ()))
         if path is not None and options.resume and not self.step:
             notes = [f"nothing to resume in {path}: starting anew"]
-        self.metrics = Metrics(path if self.writes else None, self.step, options.tensorboard and self.writes)
+        reported = self.step - ("report" in self.pauses.owed)
+        self.metrics = Metrics(path if self.writes else None, reported, options.tensorboard and self.writes)
         self.seconds = self.clock = float(self.fabric.broadcast(snapshot.seconds if snapshot else 0.0))
         self.window = Window(self.seats, self.step, self.seconds)
         if snapshot is not None:
@@ -197,9 +198,9 @@ class Training:
             took = time.perf_counter() - started
             self.tick(took)
             self.pauses.owed = self.marks.due(self.step, self.clock, reporting, self.validated is not None)
-            self.pauses.catch_up()
             if self.threads.saw(self.step, took):
                 self.keep_threads()
+            self.pauses.catch_up()
         self.pauses.finish()
 
     def play(self, batches: Iterator[Batch], generator: torch.Generator, move: Move) -> None:

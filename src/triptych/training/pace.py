@@ -84,7 +84,7 @@ class Forecast:
             self.pauses.setdefault(kind, []).append(time.perf_counter() - started)
 
     def left(self, step: int, seconds: float) -> float | None:
-        """Return the seconds left, by what rounds and pauses have taken since this process began; None before that."""
+        """Estimate the seconds left from the rounds and pauses of this process; None before its first round."""
         if step == self.step:
             return None
         fraction = self.budget.fraction(step, seconds)
@@ -96,6 +96,6 @@ class Forecast:
         known = {"validation": min(coming, VALIDATIONS - self.marks.passed[VALIDATIONS])}
         if self.marks.sample_every is None:
             known["picture"] = min(coming, PICTURES - self.marks.passed[PICTURES])
-        for kind, spent in self.pauses.items():
+        for kind, spent in list(self.pauses.items()):
             left += sum(spent) * (known[kind] / len(spent) if kind in known else share)
         return left

@@ -95,11 +95,13 @@ class Pauses:
         record |= means | self.validation
         if training.rank == 0:
             averaged = training.state.averaged if training.state.average is not None else None
-            with self.leaving():
+            with nullcontext() if averaged else self.leaving():  # never while weights are exchanged
                 self.wrong = self.doctor.see(record, training.metrics.records, averaged, progress.say)
         training.metrics.append(record)
         self.validation, self.losses, self.speed = {}, losses, record["images_per_s"]
         training.window.close(training.step, training.seconds)
+        if "picture" in self.owed:
+            self.keep_state()  # else a picture that never ends would owe the report again
 
     def validate(self) -> None:
         """Measure log p(x), or its bound, on held-out examples, and keep the weights if they are the best."""
@@ -107,8 +109,9 @@ class Pauses:
         if training.validated is not None:
             training.fetch()
             model, valid = training.validated
-            with progress.task("validating"), self.leaving(), training.state.averaged():
-                nats = float(model.log_prob_bounds(valid, seed=training.options.seed).lower.mean())
+            with progress.task("validating"), training.state.averaged():
+                with self.leaving():  # never while weights are exchanged
+                    nats = float(model.log_prob_bounds(valid, seed=training.options.seed).lower.mean())
                 training.state.consider(nats)
             self.validation = {"held-out/nll": -nats}
 
@@ -116,7 +119,7 @@ class Pauses:
         """Show the model as it is. What comes by itself must not cost much."""
         training = self.training
         if self.gallery is not None and self.gallery.can_show:
-            with progress.task("drawing a picture"), training.stop.leaving(), training.state.averaged():
+            with progress.task("drawing a picture"), training.state.averaged(), self.leaving():
                 asked = training.options.sample_every is not None
                 count = TILES if asked else self.gallery.affordable(training.seconds)
                 if count:

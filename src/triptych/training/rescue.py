@@ -33,15 +33,20 @@ class Rescue:
     def write(self, snapshot: Snapshot) -> None:
         """Write a checkpoint."""
         with self.lock:
-            self.saved = self.state.save(self.run, snapshot)
-            self.saved_step = snapshot.step
+            self._write(snapshot)
+
+    def _write(self, snapshot: Snapshot) -> None:
+        self.saved = self.state.save(self.run, snapshot)
+        self.saved_step = snapshot.step
 
     def __call__(self) -> str:
         """Save what was kept, from any thread; return a line that says from where the run goes on."""
         if self.lock.acquire(timeout=30):  # a checkpoint that is being written is finished first
-            self.lock.release()
-        if self.kept is not None and self.kept.step > self.saved_step:
-            self.write(self.kept)
+            try:
+                if self.kept is not None and self.kept.step > self.saved_step:
+                    self._write(self.kept)
+            finally:
+                self.lock.release()
         if self.saved is None:
             return f"stopped before the first checkpoint in {self.run}"
         return f"stopped after step {self.saved_step:,}; saved in {self.run}: go on with --resume"

@@ -16,11 +16,10 @@ from triptych.catalogue import name_of
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.base import Model
-from triptych.running import threads
 from triptych.training.alone import Alone
 from triptych.training.budget import check_schedule
 from triptych.training.checkpoint import plain_arguments
-from triptych.training.throughput import Schedule
+from triptych.training.throughput import check as check_threads
 from triptych.version import __version__
 
 if TYPE_CHECKING:
@@ -93,8 +92,7 @@ def check_options(options: SimpleNamespace) -> None:
         raise ConfigurationError(f"precision={options.precision}: expected {' or '.join(PRECISIONS)}")
     if options.accelerator not in ACCELERATORS:
         raise ConfigurationError(f"accelerator={options.accelerator}: expected {' or '.join(ACCELERATORS)}")
-    if str(options.threads) != threads.AUTO:
-        Schedule(options.threads)
+    check_threads(options.threads)
     if options.resume and options.overwrite:
         raise ConfigurationError("resume and overwrite were both given: expected one of them")
     if (options.resume or options.overwrite or options.tensorboard) and options.run is None:

@@ -28,10 +28,10 @@ class Schedule:
     """Numbers of threads by step: `2`, or `2,1@340` for 1 thread from step 340 on.
 
     Args:
-        text: as a user types it, or as `str` of another schedule gives it.
+        text: as a user types it, or as a run's `config.yaml` has it.
 
     Raises:
-        ConfigurationError: if it is not a schedule, or asks for more threads than there are processors.
+        ConfigurationError: if it is not a schedule.
 
     Example:
         >>> schedule = Schedule("1")
@@ -42,7 +42,8 @@ class Schedule:
 
     def __init__(self, text: str | int) -> None:
         self.changes: dict[int, int] = {}
-        for number, step in (_entry(part, str(text)) for part in str(text).split(",")):
+        entries = str(text).removeprefix(WATCHED).split(",")
+        for number, step in (_entry(part, str(text)) for part in entries):
             if (step == 0) == bool(self.changes):
                 raise ConfigurationError(f"threads={text}: {EXPECTED}")
             self.changes[step] = number
@@ -67,10 +68,16 @@ EXPECTED = "expected auto, a number such as 2, or numbers by step such as 2,1@34
 
 def _entry(part: str, text: str) -> tuple[int, int]:
     number, at, step = part.partition("@")
-    if not number.isdecimal() or (at and not step.isdecimal()):
+    if not number.isdecimal() or int(number) < 1 or (at and not step.isdecimal()):
         raise ConfigurationError(f"threads={text}: {EXPECTED}")
-    threads.read(number)
     return int(number), int(step or 0)
+
+
+def check(asked: str | int) -> None:
+    """Raise `ConfigurationError` unless `asked` is `auto`, or a schedule of no more threads than processors."""
+    if str(asked) != threads.AUTO:
+        for number in Schedule(asked).changes.values():
+            threads.read(number)
 
 
 def stored(run: Path | None) -> str:
@@ -78,32 +85,6 @@ def stored(run: Path | None) -> str:
     if run is None or not (run / "config.yaml").exists():
         return ""
     return str(read_config(run / "config.yaml").get("training", {}).get("threads") or "")
-
-
-def planned(asked: str | int, kept: str, step: int) -> tuple[Schedule | None, bool]:
-    """Return the numbers of threads to use, and whether to watch them; None where they must be chosen by timing.
-
-    Args:
-        asked: `auto`, or a schedule.
-        kept: what `stored` found.
-        step: rounds done.
-
-    Example:
-        >>> planned("auto", "auto:1", 100)[1], planned("auto", "1", 100)[1], planned("auto", "", 0)
-        (True, False, (None, True))
-    """
-    own = kept.removeprefix(WATCHED)
-    try:
-        before = None if own in ("", threads.AUTO) else Schedule(own)
-    except ConfigurationError:  # of a machine with more processors
-        before = None
-    if str(asked) == threads.AUTO:
-        return before, before is None or kept.startswith(WATCHED)
-    schedule = Schedule(asked)
-    if step and before is not None and len(schedule.changes) == 1:
-        before.change(step, schedule.at(0))
-        return before, False
-    return schedule, False
 
 
 class Threads:
@@ -114,18 +95,33 @@ class Threads:
         kept: what `stored` found of the run that goes on.
         step: rounds done.
         world: processes that share each minibatch; with several, nothing is timed, for they wait for each other.
-        fixed: do not time or watch either, because the processors do not train or each number is compiled anew.
+        fixed: neither time nor watch, because training is on a GPU or the networks are compiled.
     """
 
     def __init__(self, asked: str | int, kept: str, step: int, *, world: int = 1, fixed: bool = False) -> None:
-        self.most = max(1, threads.available() // world)
-        schedule, self.watched = planned(asked, kept, step)
-        if schedule is None and (fixed or world > 1 or self.most == 1):
-            schedule = Schedule(self.most)
+        self.step, self.most = step, max(1, threads.available() // world)
+        own = kept.removeprefix(WATCHED)
+        self.used = None if own in ("", threads.AUTO) else Schedule(own)
+        """What the run used before it was interrupted."""
+        chooses = str(asked) == threads.AUTO
+        self.watched = chooses and (self.used is None or kept.startswith(WATCHED))
+        self.schedule: Schedule | None = None
+        if chooses and self.used is not None and self.used.at(step) <= self.most:
+            self.schedule = self.used
+        elif not chooses and (len(Schedule(asked).changes) > 1 or self.used is None):
+            self.schedule = Schedule(asked)
+        elif not chooses:
+            self._settle(Schedule(asked).at(0))
+        elif fixed or world > 1 or self.most == 1:
+            self._settle(self.most)
         self.watched = self.watched and not fixed and world == 1 and self.most > 1
-        self.schedule = schedule
         self.watchdog: Watchdog | None = None
         self.times: dict[int, float] = {}
+
+    def _settle(self, number: int) -> None:
+        """Use a number of threads from the next round on."""
+        self.schedule = self.used or Schedule(number)
+        self.schedule.change(self.step, number)
 
     def choose(self, work: Callable[[], object], rounds: int | None, seconds: float | None) -> None:
         """Choose the fewest threads that are within a tenth of the fastest.
@@ -141,17 +137,19 @@ class Threads:
         with threads.using(self.most):
             once = threads.once(work, LONG)
         if once is None:
-            self.schedule = Schedule(1 if threads.crowded(before) else self.most)
+            self._settle(1 if threads.crowded(before) else self.most)
             return
         total = seconds if rounds is None else rounds * once
         self.times = {1: once}
         if total is not None and total >= WORTH:
             self.times = threads.timed(work, self.most, SHARE * total)
-        self.schedule = Schedule(threads.fewest(self.times))
+        self._settle(threads.fewest(self.times))
 
     def begin(self, step: int) -> None:
         """Set the threads for the round that follows `step` rounds."""
-        self.schedule = self.schedule or Schedule(self.most)
+        if self.schedule is None:
+            self._settle(self.most)
+        assert self.schedule is not None
         number = self.schedule.at(step)
         threads.use(number)
         if self.watched and step >= max(self.schedule.changes):
