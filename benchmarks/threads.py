@@ -183,7 +183,8 @@ def table(found: dict[str, Any]) -> str:
         alone, beside = (found["short"][key] for key in ("seconds alone, 1 thread", "seconds beside it"))
         lines += ["", f"1,500 steps of a VAE on digits take {statistics.median(alone):.1f} s alone, and"]
         lines[-1] += f" {min(beside):.1f} to {max(beside):.1f} s beside another training (five tries)."
-    lines += ["", f"({about['processor']}, {about['cores']} cores, torch {about['torch']}, commit {about['commit']}.)"]
+    machine = f"{about['processor']}, {about['cores']} cores, torch {about['torch']}, commit {about['commit']}"
+    lines += ["", f"(Figures of trainings of 3 and 6 seconds, medians of two or three; {machine}.)"]
     return "\n".join(lines)
 
 

@@ -147,7 +147,7 @@ def timed(work: Callable[[], object], most: int, seconds: float = math.inf) -> d
     Args:
         work: what is timed; called several times.
         most: threads.
-        seconds: stop trying more than two threads when this much time is spent.
+        seconds: stop when this much time is spent and at least two numbers have been tried.
 
     Returns:
         Seconds a call, by number of threads.
@@ -159,7 +159,7 @@ def timed(work: Callable[[], object], most: int, seconds: float = math.inf) -> d
     for fewer, more in pairwise(candidates(most)):
         if fewer > 1 and time.perf_counter() - started + 2 * found[fewer] > seconds:
             break
-        times, others = _alternating(work, [fewer, more])
+        times, others = _alternating(work, [fewer, more], seconds)
         if others:
             break
         found |= times
@@ -168,19 +168,19 @@ def timed(work: Callable[[], object], most: int, seconds: float = math.inf) -> d
     return found
 
 
-def _alternating(work: Callable[[], object], numbers: list[int]) -> tuple[dict[int, float], bool]:
-    """Time work with each number of threads in turn.
+def _alternating(work: Callable[[], object], numbers: list[int], seconds: float) -> tuple[dict[int, float], bool]:
+    """Time work with each number of threads in turn, until so many seconds are spent.
 
     Returns:
         The median seconds a call by number, and whether the machine was crowded.
     """
     times: dict[int, list[float]] = {number: [] for number in numbers}
-    before = preemptions()
+    before, started = preemptions(), time.perf_counter()
     for _ in range(BLOCKS):
         for number in numbers:
             with using(number):
                 times[number].append(_block(work, warm=not times[number]))
-        if min(map(min, times.values())) > 1.0:  # calls so long need no repeats
+        if time.perf_counter() - started > seconds:
             break
     return {number: statistics.median(each) for number, each in times.items()}, crowded(before)
 
