@@ -4,6 +4,7 @@ pytest reads this file before it imports a module of `src` or `tests`, and there
 """
 
 import functools
+import gc
 import os
 import re
 from pathlib import Path
@@ -38,3 +39,9 @@ def pytest_xdist_make_scheduler(config, log):
             return group_of(nodeid.partition("::")[0]) or nodeid
 
     return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_finish(session):
+    """Spare the garbage collector what lives until the end: the tests and the modules of all of them."""
+    gc.collect()
+    gc.freeze()

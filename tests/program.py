@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+from tests.forked import Forked
 from triptych.cli.app import main
 from triptych.running.progress import MARK
 
@@ -45,8 +46,13 @@ def refused(*arguments):
     return lines[0]
 
 
+def forked(*arguments, **options):
+    """Start the program in a process of its own, with torch already imported; return the process."""
+    return Forked(["-m", "triptych", *map(str, arguments)], **{"env": ENVIRONMENT, **options})
+
+
 def start(*arguments, **options):
-    """Start the program and return the process."""
+    """Start the program as a user does, and return the process."""
     return subprocess.Popen(
         [*PROGRAM, *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"<!-- (\w+)(?:: (.*?))? -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -66,13 +69,11 @@ def followed(tmp_path_factory):
             apply(kind, where, text, root)
             continue
         for command in text.strip().splitlines():
-            program = (
-                command.replace("triptych ", f"{sys.executable} -m triptych ", 1) if command[:3] == "tri" else command
-            )
-            program = re.sub("^python ", f"{sys.executable} ", program)
-            done = subprocess.run(program, shell=True, cwd=root, env=environment, capture_output=True, text=True)
-            assert done.returncode == 0, f"{command}\n{done.stderr}"
-            printed[command] = done.stdout
+            name, *arguments = shlex.split(command)
+            process = Forked(["-m", name, *arguments] if name == "triptych" else arguments, environment, root)
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, f"{command}\n{err}"
+            printed[command] = out
     return root, environment, printed
 
 

@@ -3,14 +3,13 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.program import ENVIRONMENT, call, start
+from tests.forked import Forked
+from tests.program import ENVIRONMENT, call, forked, start
 
 pytestmark = pytest.mark.xdist_group("interruption")  # so that the uninterrupted run is made once
 
@@ -51,7 +50,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, unint
     moment = random.Random()
     kills = 0
     while kills < 6:
-        process = start(*TRAIN, "--out", directory, "--resume")
+        process = forked(*TRAIN, "--out", directory, "--resume")
         before = newest(directory)
         while newest(directory) == before and process.poll() is None:
             time.sleep(0.005)  # until it has begun to move on
@@ -89,9 +88,9 @@ main()
 def test_a_run_killed_inside_a_checkpoint_write_ends_with_the_same_bytes(tmp_path, uninterrupted, place):
     """Killed before the content is on the disk, and between that and the file's getting its name."""
     directory = tmp_path / "killed"
-    command = [sys.executable, "-c", DIE, place, "41", *map(str, TRAIN), "--out", str(directory)]
-    killed = subprocess.run(command, env=ENVIRONMENT, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = Forked(["-c", DIE, place, "41", *map(str, TRAIN), "--out", str(directory)], ENVIRONMENT)
+    _, err = killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL, err
     assert list(directory.rglob(".*.partial")), "the kill left no half-written file: it came too late or too early"
     code, _, err = call(*TRAIN, "--out", directory, "--resume")
     assert code == 0, err
@@ -149,11 +148,11 @@ def test_a_full_disk_ends_in_one_line_with_the_last_checkpoint_whole(tmp_path):
     assert call(*small, "--steps", 10)[0] == 0
     size = max(p.stat().st_size for p in (directory / "checkpoints").iterdir())
     before = {p: p.read_bytes() for p in directory.rglob("*.safetensors")}
-    full = [sys.executable, "-c", LIMITED, str(size // 2), *small, "--steps", "20", "--resume"]
-    ended = subprocess.run(full, env=ENVIRONMENT, capture_output=True, text=True)
-    assert ended.returncode == 2, ended.stderr
-    assert "could not be written" in ended.stderr and "--resume" in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
+    ended = Forked(["-c", LIMITED, str(size // 2), *small, "--steps", "20", "--resume"], ENVIRONMENT)
+    _, err = ended.communicate(timeout=60)
+    assert ended.returncode == 2, err
+    assert "could not be written" in err and "--resume" in err
+    assert len(err.strip().splitlines()) == 1
     assert {p: p.read_bytes() for p in directory.rglob("*.safetensors")} == before
     assert not list(directory.rglob(".*.partial"))
     assert call(*small, "--steps", 20, "--resume")[0] == 0
@@ -202,7 +201,7 @@ def test_a_directory_of_another_configuration_is_refused(tmp_path):
 
 def test_a_run_directory_is_written_by_one_process_at_a_time(tmp_path):
     directory = tmp_path / "run"
-    process = start(*TRAIN, "--out", directory)
+    process = forked(*TRAIN, "--out", directory)
     while not newest(directory):
         time.sleep(0.02)
         assert process.poll() is None
@@ -228,7 +227,7 @@ def test_a_picture_that_takes_minutes_is_left_at_ctrl_c(tmp_path):
     """A PixelCNN draws a page of 128×128 images in many seconds."""
     directory = tmp_path / "run"
     slow = ["train", "pixelcnn", "--data", "digits", "--image-size", 128, "--minutes", 5, "--sample-every", 2]
-    process = start(*slow, "--layers", 4, "--batch-size", 2, "--quiet", "--out", directory)
+    process = forked(*slow, "--layers", 4, "--batch-size", 2, "--quiet", "--out", directory)
     while not newest(directory):
         time.sleep(0.05)
         assert process.poll() is None

@@ -1,13 +1,13 @@
 """Two processes that share the batch do what one does."""
 
-import subprocess
-import sys
+import socket
 
 import pytest
 import torch
 
 import triptych as tp
-from tests.program import ENVIRONMENT, call, run
+from tests.forked import Forked
+from tests.program import ENVIRONMENT, call, forked, run
 from triptych.training.logging import read_metrics
 
 REMEMBERING = (
@@ -26,13 +26,27 @@ MODELS = {
 }  # fmt: skip
 
 
+def launched(*arguments):
+    """Run the program in two processes, as `torchrun` starts them; return exit code and errors of the first."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        known = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
+    both = [
+        forked(*arguments, env={**ENVIRONMENT, **known, "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    assert both[0].returncode == both[1].returncode, errors
+    return both[0].returncode, errors[0]
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_two_processes_have_the_losses_of_one(tmp_path, name):
     records = []
     for devices in (1, 2):
         directory = tmp_path / str(devices)
-        program = call if devices == 1 else run
-        code, _, err = program(
+        program = call if devices == 1 else launched
+        code, *_, err = program(
             "train", *MODELS[name], "--data", "digits", "--steps", 50, "--batch-size", 64, "--log-every", 1,
             "--accelerator", "cpu", "--devices", devices, "--quiet", "--out", directory,
         )  # fmt: skip
@@ -50,7 +64,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path, name):
 
 
 def test_one_process_of_two_examines_and_does_not_wait_for_the_other(tmp_path):
-    code, _, err = run(
+    code, err = launched(
         "train", "gan", "--loss", "relativistic-average", "--tricks", "minibatch-stddev", "--critic-norm", "virtual",
         "--generator", "mlp", "--critic", "mlp", "--hidden", 8, "--data", "digits", "--steps", 100, "--batch-size", 64,
         "--accelerator", "cpu", "--devices", 2, "--log-every", 100, "--quiet", "--out", tmp_path / "run",
@@ -60,6 +74,7 @@ def test_one_process_of_two_examines_and_does_not_wait_for_the_other(tmp_path):
 
 
 def test_two_processes_stop_together_at_a_budget_of_time_and_in_bf16(tmp_path):
+    """Started by the program itself, as a user starts them."""
     code, _, err = run(
         "train", *MODELS["gan"], "--data", "digits", "--minutes", 0.02, "--batch-size", 64, "--precision", "bf16-mixed",
         "--accelerator", "cpu", "--devices", 2, "--log-every", 1000, "--quiet", "--out", tmp_path / "run",
@@ -109,12 +124,9 @@ def test_objectives_of_the_whole_minibatch_are_those_of_one_process(tmp_path):
 
     def rows(world):
         programs = [
-            subprocess.Popen(
-                [sys.executable, "-c", SHARED, str(rank), str(world), str(tmp_path / "store"), "0.05"],
-                stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
-            )
+            Forked(["-c", SHARED, str(rank), str(world), str(tmp_path / "store"), "0.05"], ENVIRONMENT)
             for rank in range(world)
-        ]  # fmt: skip
+        ]
         parts = [program.communicate(timeout=120)[0].split("-\n") for program in programs]
         return torch.tensor([[float(n) for n in row.split()] for part in zip(*parts, strict=True)
                              for row in "".join(part).splitlines()])  # fmt: skip
