@@ -1,7 +1,7 @@
 """Processes that need not import torch: a server imports what all of them need, once, and forks each one.
 
-A start of Python with torch costs three to eight seconds of processor time, a fork some milliseconds. The server imports
-nothing of triptych, so that a process may read another copy of it.
+A start of Python with torch costs three to eight seconds of processor time, a fork some milliseconds. The server
+imports nothing of triptych, so that a process may read another copy of it.
 """
 
 from __future__ import annotations
