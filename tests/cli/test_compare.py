@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shlex
+import sys
 from dataclasses import replace
 
 import pytest
@@ -138,11 +140,14 @@ def test_other_weights_or_conditions_are_measured_anew(tmp_path):
     assert stored(out)["models"][0]["figures"]["fid"]["value"] != before
 
 
-def test_features_of_the_same_name_that_are_others_are_measured_anew(tmp_path):
+def test_features_of_the_same_name_that_are_others_are_measured_anew(tmp_path, monkeypatch):
+    """Also where Python keeps bytecode, and the file has the same size and time."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     out, file = tmp_path / "report", tmp_path / "own.py"
     found = []
     for factor in (1, 3):
         file.write_text(f"def ink(x):\n    return {factor} * x.float().flatten(1)\n")
+        os.utime(file, (1e9, 1e9))
         well(
             *("compare", "--data", "digits", "--quiet", "gan", "--steps", 2),
             *("--features", f"{file}:ink", "--out", out),

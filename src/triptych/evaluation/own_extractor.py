@@ -7,8 +7,9 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from torch import Tensor, nn
@@ -60,10 +61,18 @@ class _Told:
             raise DataError(f"{self.name} failed on examples {given}: {_reason(error)}") from error
 
 
+class _Source(SourceFileLoader):
+    """Compile a file as it is now. Cached bytecode may be older: it is valid if size and second of the edit agree."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _of_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigurationError(f"there is no file {path} to take features from")
-    spec = importlib.util.spec_from_file_location(f"features_in_{path.stem}", path)
+    name = f"features_in_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Source(name, str(path)))
     assert spec is not None and spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
     with _importing_from(path.parent), _told(str(path)):
