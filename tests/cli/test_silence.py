@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.program import ENVIRONMENT, call, well
+from tests.program import ENVIRONMENT, well
 from triptych.cli.app import app
 from triptych.running.progress import MARK
 
@@ -149,26 +149,28 @@ def test_a_round_that_never_ends_loses_nothing(seen, places, name):
     assert files(run) == files(places / "whole" / name)
 
 
-def test_ctrl_c_in_a_validation_owes_it_to_the_resumed_run(tmp_path, monkeypatch):
+CTRL_C = """
+import os, signal
+from triptych.training.state import State
+considered, asked = State.consider, []
+def consider(self, value):
+    asked.append(value)
+    if len(asked) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert len(asked) <= 3, "it went on validating"
+    considered(self, value)
+State.consider = consider
+from triptych.cli.app import main
+main()
+"""
+
+
+def test_ctrl_c_in_a_validation_owes_it_to_the_resumed_run(tmp_path):
     """The weights that are kept as the best are those that an uninterrupted run keeps."""
-    import os
-
-    from triptych.training.state import State
-
-    considered, asked = State.consider, []
-
-    def consider(self, value):
-        asked.append(value)
-        if len(asked) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-        considered(self, value)
-
     more = ["--steps", "8", "--log-every", "4", "--checkpoint-every", "1", "--quiet", "--out"]
-    with monkeypatch.context() as patch:
-        patch.setattr(State, "consider", consider)
-        code, _, err = call(*VALIDATED, *more, tmp_path / "stopped")
-    assert code == 130 and "go on with --resume" in err, err
-    assert len(asked) == 3, "it went on validating"
+    typed = [sys.executable, "-c", CTRL_C, *VALIDATED, *more, tmp_path / "stopped"]
+    stopped = subprocess.run(typed, env=ENVIRONMENT, capture_output=True, text=True)
+    assert stopped.returncode == 130 and "go on with --resume" in stopped.stderr, stopped.stderr
     well(*VALIDATED, *more, tmp_path / "stopped", "--resume")
     well(*VALIDATED, *more, tmp_path / "whole")
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
