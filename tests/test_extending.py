@@ -54,7 +54,7 @@ def apply(kind, where, text, root):
         (root / where).write_text(source.replace(line, f"{line}\n{text.rstrip()}"))
 
 
-pytestmark = pytest.mark.xdist_group("extending")  # so that the guide is followed once
+pytestmark = pytest.mark.xdist_group("forked")  # so that the guide is followed once, and one server forks
 
 
 @pytest.fixture(scope="module")

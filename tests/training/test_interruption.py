@@ -11,7 +11,7 @@ import pytest
 from tests.forked import Forked
 from tests.program import ENVIRONMENT, call, forked, start
 
-pytestmark = pytest.mark.xdist_group("interruption")  # so that the uninterrupted run is made once
+pytestmark = pytest.mark.xdist_group("forked")  # so that the uninterrupted run is made once, and one server forks
 
 STEPS = 150
 TRAIN = (

@@ -10,6 +10,8 @@ from tests.forked import Forked
 from tests.program import ENVIRONMENT, call, forked, run
 from triptych.training.logging import read_metrics
 
+pytestmark = pytest.mark.xdist_group("forked")  # so that one server forks
+
 REMEMBERING = (
     "feature-matching:keep=true+minibatch-discrimination:kernels=4+minibatch-stddev+historical-averaging"
     "+instance-noise+path-length+replay:size=200"
