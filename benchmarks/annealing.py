@@ -27,10 +27,11 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 import triptych as tp
-from triptych.evaluation import METRICS, Protocol, Subject, hamiltonian
-from triptych.evaluation.annealed import Annealer, annealing
-from triptych.evaluation.annealing import PILOTS, Annealed, chain_error, forward, log_mean, mean_of_chains, schedule
-from triptych.evaluation.hamiltonian import Target
+from triptych.evaluation import METRICS, Protocol, Subject
+from triptych.evaluation.studies.annealed import Annealer, annealing
+from triptych.metrics import hamiltonian
+from triptych.metrics.annealing import PILOTS, Annealed, chain_error, forward, log_mean, mean_of_chains, schedule
+from triptych.metrics.hamiltonian import Target
 from triptych.noise import Noise
 
 RESULTS = Path(__file__).parent / "results" / "annealing.json"

@@ -31,10 +31,9 @@ from torch import Tensor
 
 from triptych.catalogue import build
 from triptych.data import load
-from triptych.data.examples import Examples
+from triptych.data.examples import Examples, subset
 from triptych.errors import UserError
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.protocol import subset
+from triptych.metrics.figure import Figure
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Reconstructor
 from triptych.queries import anomaly_scores, auroc

@@ -24,7 +24,7 @@ from panel import write_between
 import triptych as tp
 from triptych.data import Examples
 from triptych.evaluation import METRICS, Protocol, Subject
-from triptych.evaluation.duplicates import duplicates
+from triptych.evaluation.studies.duplicates import duplicates
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -27,9 +27,9 @@ from panel import write_between
 
 from triptych.data import load
 from triptych.errors import UserError
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.metrics import METRICS
+from triptych.evaluation.figures import METRICS
 from triptych.evaluation.subject import Subject
+from triptych.metrics.figure import Figure
 from triptych.testing.known import GROUPS, NO_ORDER, REAL, Known, expected, known, violated
 
 RESULTS = Path(__file__).parent / "results" / "measures.json"

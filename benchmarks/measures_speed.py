@@ -29,7 +29,7 @@ import torch
 from frame import hardware
 from torch import Tensor
 
-from triptych.evaluation import (
+from triptych.metrics import (
     coverage,
     density,
     frechet_between,
@@ -39,7 +39,7 @@ from triptych.evaluation import (
     precision,
     recall,
 )
-from triptych.evaluation.influence import frechet_between_summaries, summary
+from triptych.metrics.influence import frechet_between_summaries, summary
 
 RESULTS = Path(__file__).parent / "results" / "measures-speed.json"
 FEATURES, CHUNK = 2048, 500

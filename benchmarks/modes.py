@@ -36,7 +36,7 @@ from panel import write_between
 
 import triptych as tp
 from triptych.errors import NonFiniteError, UserError
-from triptych.evaluation.modes import modes_covered
+from triptych.metrics.modes import modes_covered
 from triptych.models.adversarial.tricks import TRICKS
 from triptych.objectives.adversarial import LOSSES
 from triptych.objectives.penalties import PENALTIES

@@ -26,13 +26,13 @@ from frame import hardware
 from torch import Tensor
 
 from triptych.catalogue import CATALOGUE, build
-from triptych.comparison import VALIDATED, Trained, train_one
+from triptych.comparison.compare import VALIDATED, Trained, train_one
 from triptych.data import hold_out, load
 from triptych.data.examples import Examples
 from triptych.errors import UserError
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.likelihood import log_likelihood, mean_and_error
-from triptych.evaluation.speed import sampling_speed
+from triptych.evaluation.cost.speed import sampling_speed
+from triptych.evaluation.likelihood import log_likelihood
+from triptych.metrics.figure import Figure, mean_and_error
 from triptych.models.questions import Sampler
 from triptych.queries import bits_per_dim
 

@@ -17,9 +17,9 @@ import torch
 from sklearn.neighbors import KernelDensity  # type: ignore[import-untyped]
 
 from triptych.data import load
-from triptych.evaluation.likelihood import mean_and_error
-from triptych.evaluation.parzen import kernel_log_density, parzen_estimate, points_of
 from triptych.evaluation.protocol import KERNELS
+from triptych.evaluation.studies.parzen import kernel_log_density, parzen_estimate, points_of
+from triptych.metrics.figure import mean_and_error
 
 
 def main() -> None:

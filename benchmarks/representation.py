@@ -25,15 +25,15 @@ import torch
 from frame import hardware
 from panel import write_between
 
-from triptych.comparison import train_one
+from triptych.comparison.compare import train_one
 from triptych.data import load
-from triptych.data.examples import Examples
+from triptych.data.examples import Examples, subset
 from triptych.errors import UserError
-from triptych.evaluation.disentanglement import factors_of, scores
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.protocol import subset
-from triptych.evaluation.representation import LABELLED, TESTED, probe_accuracy
-from triptych.evaluation.spaces import Space, classes_of, encoded, principal, raw, untrained
+from triptych.evaluation.embeddings import classes_of, encoded, principal, raw, untrained
+from triptych.evaluation.studies.disentanglement import factors_of, scores
+from triptych.evaluation.studies.representation import LABELLED, TESTED, probe_accuracy
+from triptych.metrics.alignment import Embedding
+from triptych.metrics.figure import Figure
 from triptych.models.base import Model
 from triptych.models.questions import ImportanceWeighted
 
@@ -64,7 +64,7 @@ def pretraining(options: argparse.Namespace, train: Examples, test: Examples) ->
     flat = raw(labelled, tested)
     few = max(1, options.labels // len(set(classes[0].tolist())))
 
-    def probed(space: Space, seed: int) -> list[float]:
+    def probed(space: Embedding, seed: int) -> list[float]:
         found = probe_accuracy(space, *classes, few=few, draws=options.draws, seed=seed).value
         assert found is not None, "a probe has an accuracy"
         return [found]

@@ -26,7 +26,7 @@ import sklearn.datasets  # noqa: F401
 import torch
 from torch.nn import functional
 
-import triptych.comparison
+import triptych.comparison.compare
 import triptych.queries
 import triptych.reports
 import triptych.training.loop  # noqa: F401

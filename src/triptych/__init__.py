@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from triptych import data as data
     from triptych import distributions as distributions
     from triptych import evaluation as evaluation
+    from triptych import metrics as metrics
     from triptych import networks as networks
     from triptych import objectives as objectives
     from triptych import queries as queries
     from triptych import testing as testing
     from triptych.catalogue import build as build
-    from triptych.comparison import compare as compare
+    from triptych.comparison.compare import compare as compare
     from triptych.data import Examples as Examples
     from triptych.errors import UnsupportedQuery as UnsupportedQuery
     from triptych.errors import UserError as UserError
@@ -88,7 +89,7 @@ _LAZY = {
     "UserError": "triptych.errors",
     "VAE": "triptych.models.autoencoders.vae",
     "build": "triptych.catalogue",
-    "compare": "triptych.comparison",
+    "compare": "triptych.comparison.compare",
     "fit": "triptych.training",
     "load": "triptych.training",
     "save": "triptych.training",
@@ -98,6 +99,7 @@ _MODULES = (
     "data",
     "distributions",
     "evaluation",
+    "metrics",
     "networks",
     "objectives",
     "queries",

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-import triptych.comparison
-import triptych.measured
+import triptych.comparison.cache
+import triptych.comparison.compare
 from tests.program import refused, well
 from triptych.errors import Interrupted
 from triptych.evaluation import METRICS
@@ -97,7 +97,7 @@ def test_ctrl_c_in_a_training_says_how_the_comparison_goes_on(tmp_path, monkeypa
     def stopped(*_, **__):
         raise Interrupted("stopped after step 3; saved in runs/vae: go on with --resume")
 
-    monkeypatch.setattr(triptych.comparison, "fit", stopped)
+    monkeypatch.setattr(triptych.comparison.compare, "fit", stopped)
     with pytest.raises(AssertionError, match="step 3; saved in runs/vae: the same command goes on"):
         well(*COMPARE, "--out", tmp_path / "report")
 
@@ -105,7 +105,7 @@ def test_ctrl_c_in_a_training_says_how_the_comparison_goes_on(tmp_path, monkeypa
 def test_what_is_there_is_neither_trained_nor_measured_again(tmp_path, monkeypatch):
     """Interrupted while the first model's second seed was measured, it goes on there, with the same figures."""
     out = tmp_path / "report"
-    real = triptych.measured.measure_subject
+    real = triptych.comparison.cache.measure_subject
     names = []
 
     def measured(name, subject, stop="vae-seed1"):
@@ -114,13 +114,13 @@ def test_what_is_there_is_neither_trained_nor_measured_again(tmp_path, monkeypat
         names.append(name)
         return real(name, subject)
 
-    monkeypatch.setattr(triptych.measured, "measure_subject", measured)
+    monkeypatch.setattr(triptych.comparison.cache, "measure_subject", measured)
     with pytest.raises(AssertionError):
         well(*COMPARE, "--seeds", 2, "--out", out)
     assert names == ["vae"] and not (out / "report.html").exists()
     kept = ("vae/metrics.jsonl", "vae-seed1/model.safetensors", "gan-seed1/model.safetensors")
     trained = {name: (out / name).read_bytes() for name in kept}
-    monkeypatch.setattr(triptych.measured, "measure_subject", lambda name, subject: measured(name, subject, ""))
+    monkeypatch.setattr(triptych.comparison.cache, "measure_subject", lambda name, subject: measured(name, subject, ""))
     well(*COMPARE, "--seeds", 2, "--out", out)
     assert names == ["vae", "vae-seed1", "gan", "gan-seed1"]
     first = stored(out)["models"]

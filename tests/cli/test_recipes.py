@@ -11,7 +11,7 @@ import triptych.recipes
 from tests.program import refused, well
 from triptych.catalogue import CATALOGUE, find
 from triptych.data import load
-from triptych.evaluation.studies import find_study
+from triptych.evaluation.studies.registry import find_study
 from triptych.models.questions import Density, ImportanceWeighted, Sampler
 from triptych.recipes import DATA, KINDS, RECIPES
 from triptych.training import fit

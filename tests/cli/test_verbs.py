@@ -155,14 +155,14 @@ def test_seeds_of_a_model_share_their_test_split(tmp_path):
 
 
 def test_a_model_that_diverges_is_reported_and_never_recommended(tmp_path, monkeypatch):
-    import triptych.comparison
+    import triptych.comparison.compare
 
-    real = triptych.comparison.fit
+    real = triptych.comparison.compare.fit
 
     def hot(model, *arguments, **options):
         return real(model, *arguments, **options, **({"lr": 1e6} if type(model).__name__ == "VAE" else {}))
 
-    monkeypatch.setattr(triptych.comparison, "fit", hot)
+    monkeypatch.setattr(triptych.comparison.compare, "fit", hot)
     out, _ = well("compare", "--data", "digits", "vae", "gan", "--steps", 30, "--out", tmp_path / "report")
     stored = json.loads((tmp_path / "report" / "report.json").read_text())
     assert "became" in stored["models"][0]["findings"][0] and "vae: model's" in out

@@ -12,7 +12,7 @@ import triptych as tp
 from tests.program import refused, well
 from triptych.data import Examples
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation.agreement import agreement
+from triptych.evaluation.studies.agreement import agreement
 from triptych.event import Event
 from triptych.models.questions import Sampler
 from triptych.noise import Noise

@@ -13,11 +13,12 @@ import triptych as tp
 from tests.program import refused, well
 from triptych.data import Examples
 from triptych.distributions import DistributionPrior
-from triptych.evaluation import METRICS, Protocol, Subject, Unanswered, annealed
-from triptych.evaluation.annealed import Annealer, annealer, annealing
-from triptych.evaluation.evidence import likelihood
-from triptych.evaluation.hamiltonian import Target
-from triptych.evaluation.parzen import kernel_log_density, points, points_of
+from triptych.evaluation import METRICS, Protocol, Subject, Unanswered
+from triptych.evaluation.studies import annealed
+from triptych.evaluation.studies.annealed import Annealer, annealer, annealing
+from triptych.evaluation.studies.evidence import likelihood
+from triptych.evaluation.studies.parzen import kernel_log_density, points, points_of
+from triptych.metrics.hamiltonian import Target
 
 Split = tuple[Examples, Examples]
 

@@ -10,7 +10,7 @@ import torch
 
 import triptych as tp
 from tests.program import call
-from triptych.assessment import REAL, Assessment, Trained
+from triptych.comparison.assessment import REAL, Assessment, Trained
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation import METRICS, Protocol

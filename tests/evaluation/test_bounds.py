@@ -16,8 +16,8 @@ from tests.program import call, refused, well
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation.bounds import bounds
 from triptych.evaluation.likelihood import nested_bounds, nested_sizes
+from triptych.evaluation.studies.bounds import bounds
 from triptych.models import likelihoods
 from triptych.noise import Noise
 

@@ -11,8 +11,8 @@ import torch
 import triptych as tp
 from triptych.catalogue import build
 from triptych.evaluation import Protocol
-from triptych.evaluation.correspondence import correlations, domains, identity
-from triptych.evaluation.matching import best_matching, matching
+from triptych.evaluation.studies.correspondence import correlations, domains, identity
+from triptych.evaluation.studies.matching import best_matching, matching
 from triptych.evaluation.subject import Subject, Unanswered
 
 pytestmark = pytest.mark.xdist_group("correspondence")  # so that the models are trained once

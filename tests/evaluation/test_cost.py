@@ -12,9 +12,10 @@ from torch import Tensor
 
 import triptych as tp
 from triptych.data import Examples
-from triptych.evaluation import METRICS, Protocol, Subject, speed
-from triptych.evaluation.memory import MIB, peak_memory, sampling_memory, weights
-from triptych.evaluation.speed import encoding_speed, latency, median_and_error, sampling_speed, scoring_speed
+from triptych.evaluation import METRICS, Protocol, Subject
+from triptych.evaluation.cost import speed
+from triptych.evaluation.cost.memory import MIB, peak_memory, sampling_memory, weights
+from triptych.evaluation.cost.speed import encoding_speed, latency, median_and_error, sampling_speed, scoring_speed
 from triptych.event import Event
 from triptych.models.base import Player
 from triptych.models.questions import Bounded, Bounds, Encoder, Sampler

@@ -15,10 +15,19 @@ from tests.program import refused, well
 from triptych.data import Examples
 from triptych.errors import DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation.alignment import concentration, dci, jackknife, mig, mutual_information, sap, threshold_hits
-from triptych.evaluation.disentanglement import disentanglement, factors_of, scores
-from triptych.evaluation.spaces import Array, Space
+from triptych.evaluation.studies.disentanglement import disentanglement, factors_of, scores
 from triptych.event import Event
+from triptych.metrics.alignment import (
+    Array,
+    Embedding,
+    concentration,
+    dci,
+    jackknife,
+    mig,
+    mutual_information,
+    sap,
+    threshold_hits,
+)
 
 CHANCE = np.random.default_rng(0)
 COUNTS = (2, 3, 4)
@@ -29,8 +38,8 @@ MIXED = OWN / OWN.std(0) @ np.linalg.qr(CHANCE.normal(size=(3, 3)))[0]
 NOISE = CHANCE.normal(size=(1500, 5))
 
 
-def halves(codes: Array) -> tuple[Space, tuple[Array, Array]]:
-    return Space(codes[:1000], codes[1000:]), (FACTORS[:1000], FACTORS[1000:])
+def halves(codes: Array) -> tuple[Embedding, tuple[Array, Array]]:
+    return Embedding(codes[:1000], codes[1000:]), (FACTORS[:1000], FACTORS[1000:])
 
 
 def test_mutual_information_is_that_of_scikit_learn() -> None:
@@ -71,7 +80,7 @@ def test_a_number_for_each_factor_is_perfect_and_no_other_code_is() -> None:
 
 def test_neither_the_order_nor_the_scale_of_a_code_matters() -> None:
     space, factors = halves(MIXED)
-    changed = Space(*(side[:, [1, 2, 0]] * [2.0, 0.5, 7.0] + 3 for side in space))
+    changed = Embedding(*(side[:, [1, 2, 0]] * [2.0, 0.5, 7.0] + 3 for side in space))
     assert mig(changed.train, factors[0]) == pytest.approx(mig(space.train, factors[0]), abs=1e-9)
     first, second = (sap(threshold_hits(each, factors), factors[1]) for each in (space, changed))
     assert second == pytest.approx(first, abs=1e-9)
@@ -82,7 +91,7 @@ def test_thresholds_weigh_every_value_the_same() -> None:
     """Nine of ten examples have the value 0: guessing it tells 90 % right, and half in the balanced sense."""
     v = (np.arange(2000) % 10 == 0).astype(int)[:, None]
     z = np.stack([v[:, 0] + CHANCE.normal(size=2000), CHANCE.normal(size=2000)], 1)
-    space, both = Space(z[:1000], z[1000:]), (v[:1000], v[1000:])
+    space, both = Embedding(z[:1000], z[1000:]), (v[:1000], v[1000:])
     hits = threshold_hits(space, both)
     told = np.where(hits[:, :, 0] > 0, v[1000:], 1 - v[1000:])
     balanced = [balanced_accuracy_score(v[1000:, 0], told[:, j]) for j in range(2)]

@@ -9,9 +9,9 @@ import torch
 
 from triptych.data import Examples
 from triptych.evaluation import Protocol, Subject
-from triptych.evaluation import duplicates as module
-from triptych.evaluation.duplicates import between, duplicates, first_equal, leak, within
-from triptych.evaluation.studies import find_study
+from triptych.evaluation.studies import duplicates as module
+from triptych.evaluation.studies.duplicates import between, duplicates, first_equal, leak, within
+from triptych.evaluation.studies.registry import find_study
 from triptych.event import Event
 
 Split = tuple[Examples, Examples]

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation import Protocol, Subject, code_net, frechet_distance, resolve_extractor
+from triptych.evaluation import Protocol, Subject, resolve_extractor
 from triptych.evaluation.asked import read_asked
-from triptych.evaluation.code_net import CodeNet
-from triptych.evaluation.inception import inception
-from triptych.evaluation.own_extractor import own_extractor
+from triptych.evaluation.features import code_net
+from triptych.evaluation.features.code_net import CodeNet
+from triptych.evaluation.features.inception import inception
+from triptych.evaluation.features.own_extractor import own_extractor
 from triptych.event import Event
+from triptych.metrics import frechet_distance
 
 Split = tuple[Examples, Examples]
 Monkey = pytest.MonkeyPatch
@@ -145,7 +147,7 @@ def test_what_is_absent_is_told_apart(raised: Exception, told: str, monkeypatch:
     def fails(name: str) -> ModuleType:
         raise raised
 
-    monkeypatch.setattr("triptych.evaluation.inception.import_module", fails)
+    monkeypatch.setattr("triptych.evaluation.features.inception.import_module", fails)
     with pytest.raises(ConfigurationError, match=told) as error:
         inception(EVENT)
     assert "\n" not in str(error.value) and str(error.value).startswith("inception: ")

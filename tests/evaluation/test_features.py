@@ -10,9 +10,11 @@ from torch import nn
 
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation import Extractor, classifier, code_net, frechet_distance, pixels, resolve_extractor
-from triptych.evaluation.net_cache import key
+from triptych.evaluation import Extractor, pixels, resolve_extractor
+from triptych.evaluation.features import classifier, code_net
+from triptych.evaluation.features.net_cache import key
 from triptych.event import Event
+from triptych.metrics import frechet_distance
 
 Split = tuple[Examples, Examples]
 Monkey = pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from triptych.evaluation.figure import Figure
+from triptych.metrics.figure import Figure
 
 
 @pytest.mark.parametrize(

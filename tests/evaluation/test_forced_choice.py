@@ -5,7 +5,7 @@ import torch
 from scipy.stats import binomtest
 
 from triptych.errors import DataError
-from triptych.evaluation.forced_choice import fooling_rate
+from triptych.metrics.forced_choice import fooling_rate
 
 
 def one_person(fooled):

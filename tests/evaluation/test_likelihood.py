@@ -8,8 +8,9 @@ import torch
 
 import triptych as tp
 from triptych.data import Examples
-from triptych.evaluation.likelihood import log_likelihood, mean_and_error
+from triptych.evaluation.likelihood import log_likelihood
 from triptych.event import Event
+from triptych.metrics.figure import mean_and_error
 
 EVENT = Event((1, 8, 8), 17)
 

@@ -15,7 +15,7 @@ import triptych as tp
 from triptych.data import Examples
 from triptych.errors import DataError
 from triptych.evaluation import METRICS, Protocol, measure, reference, sampling_speed
-from triptych.evaluation import speed as speeds
+from triptych.evaluation.cost import speed as speeds
 from triptych.event import Event
 from triptych.models.base import Player
 from triptych.models.questions import Sampler

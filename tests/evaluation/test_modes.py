@@ -11,7 +11,7 @@ from scipy.stats import entropy
 
 from triptych.data import load, toy_modes
 from triptych.errors import DataError
-from triptych.evaluation.modes import covered, expected_covered, modes_covered, reverse_divergence
+from triptych.metrics.modes import covered, expected_covered, modes_covered, reverse_divergence
 
 
 def test_by_hand() -> None:

@@ -10,10 +10,11 @@ import torch
 
 from triptych.data import Examples
 from triptych.errors import DataError
-from triptych.evaluation import METRICS, Protocol, Subject, novelty
+from triptych.evaluation import METRICS, Protocol, Subject
 from triptych.evaluation.asked import read_asked
-from triptych.evaluation.novelty import copies, nearest, share, threshold
 from triptych.event import Event
+from triptych.metrics import novelty
+from triptych.metrics.novelty import copies, nearest, share, threshold
 
 Split = tuple[Examples, Examples]
 

@@ -18,8 +18,8 @@ from tests.program import refused, well
 from triptych.data import Examples
 from triptych.errors import DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation import parzen as module
-from triptych.evaluation.parzen import (
+from triptych.evaluation.studies import parzen as module
+from triptych.evaluation.studies.parzen import (
     BANDWIDTHS,
     kernel_log_density,
     parzen,

@@ -13,9 +13,10 @@ import triptych as tp
 from triptych.data import Examples
 from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation.representation import clusters, k_means, mean_shift, probe, probe_accuracy, purity
-from triptych.evaluation.spaces import Array, Space, principal, raw, untrained
+from triptych.evaluation.embeddings import principal, raw, untrained
+from triptych.evaluation.studies.representation import clusters, k_means, mean_shift, probe, probe_accuracy, purity
 from triptych.event import Event
+from triptych.metrics.alignment import Array, Embedding
 from triptych.models.base import Player
 from triptych.models.questions import Encoder
 
@@ -103,16 +104,16 @@ def test_a_probes_points_are_in_units_of_the_training_points() -> None:
     chance = np.random.default_rng(0)
     classes = np.arange(200) % 2
     sign, noise = 2.0 * classes - 1, chance.normal(size=200)
-    space = Space(np.stack([1e-4 * sign, noise], 1), np.stack([sign, noise[::-1]], 1))
+    space = Embedding(np.stack([1e-4 * sign, noise], 1), np.stack([sign, noise[::-1]], 1))
     assert probe_accuracy(space, classes, classes, few=None).value == 100
 
 
 def test_errors_of_a_probe_are_those_of_fresh_draws_and_fresh_test_examples() -> None:
-    def drawn(seed: int) -> tuple[Space, Array, Array]:
+    def drawn(seed: int) -> tuple[Embedding, Array, Array]:
         chance = np.random.default_rng(seed)
         classes = chance.integers(2, size=300)
         points = classes[:, None] + chance.normal(size=(300, 5)) * 1.3
-        return Space(points[:150], points[150:]), classes[:150], classes[150:]
+        return Embedding(points[:150], points[150:]), classes[:150], classes[150:]
 
     found = [probe_accuracy(*drawn(seed), few=5, draws=5, seed=seed) for seed in range(40)]
     spread = np.std([figure.value for figure in found], ddof=1)
@@ -123,11 +124,11 @@ def test_errors_of_a_probe_are_those_of_fresh_draws_and_fresh_test_examples() ->
 
 def test_principal_components_are_of_the_training_points() -> None:
     train = np.random.default_rng(0).normal(size=(200, 3)) * [5.0, 1.0, 0.1]
-    found = principal(Space(train, train + 10), 2, seed=0)
+    found = principal(Embedding(train, train + 10), 2, seed=0)
     _, _, axes = np.linalg.svd(train - train.mean(0))
     expected = (train + 10 - train.mean(0)) @ axes[:2].T
     assert np.abs(found.test) == pytest.approx(np.abs(expected), abs=1e-6)
-    assert principal(Space(train, train), 10, seed=0).train.shape == (200, 3), "no more than there are"
+    assert principal(Embedding(train, train), 10, seed=0).train.shape == (200, 3), "no more than there are"
 
 
 def test_the_untrained_network_is_the_same_architecture_with_its_first_weights() -> None:

@@ -15,10 +15,11 @@ from torch import Tensor
 import triptych as tp
 from triptych.data import Examples
 from triptych.errors import DataError
-from triptych.evaluation import METRICS, Extractor, Figure, Protocol, Subject, moments
-from triptych.evaluation.extrapolation import fid_bias
-from triptych.evaluation.influence import frechet_between_summaries, frechet_error, summary
-from triptych.evaluation.metrics import samples as measures
+from triptych.evaluation import METRICS, Extractor, Protocol, Subject
+from triptych.evaluation.figures import samples as measures
+from triptych.evaluation.studies.extrapolation import fid_bias
+from triptych.metrics import Figure, moments
+from triptych.metrics.influence import frechet_between_summaries, frechet_error, summary
 
 Split = tuple[Examples, Examples]
 COMPARED = ("fid", "kid", "precision", "recall", "density", "coverage")

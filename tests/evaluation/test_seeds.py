@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from triptych.evaluation import Figure
-from triptych.evaluation.seeds import over_seeds
+from triptych.metrics import Figure
+from triptych.metrics.seeds import over_seeds
 
 
 def test_the_error_covers_the_truth() -> None:

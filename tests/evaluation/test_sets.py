@@ -12,12 +12,12 @@ import torch
 import triptych as tp
 from triptych.data import Examples, load
 from triptych.evaluation import METRICS, Extractor, Protocol, Subject
-from triptych.evaluation.agreement import classifier_of
 from triptych.evaluation.asked import read_asked
-from triptych.evaluation.classifier import LabelsNet
-from triptych.evaluation.metrics.sets import walk_of
+from triptych.evaluation.features.classifier import LabelsNet
+from triptych.evaluation.figures.sets import walk_of
 from triptych.evaluation.mode_counts import _of_triples
-from triptych.evaluation.transport import sliced_wasserstein, wasserstein
+from triptych.evaluation.studies.agreement import classifier_of
+from triptych.metrics.transport import sliced_wasserstein, wasserstein
 from triptych.noise import mix
 
 Split = tuple[Examples, Examples]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from triptych.evaluation.steadiness import lost
+from triptych.metrics.steadiness import lost
 
 
 def test_the_ends_of_the_scale() -> None:

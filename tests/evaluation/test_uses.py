@@ -11,7 +11,7 @@ from torch import Tensor
 import triptych as tp
 from triptych.data import Examples
 from triptych.evaluation import METRICS, Protocol, Subject
-from triptych.evaluation.reject import COVERAGES, reject, told
+from triptych.evaluation.studies.reject import COVERAGES, reject, told
 from triptych.evaluation.subject import Unanswered
 from triptych.event import Event
 from triptych.models.base import Player

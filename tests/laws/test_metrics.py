@@ -12,8 +12,8 @@ from triptych.data import load
 from triptych.data.examples import Examples
 from triptych.errors import DataError
 from triptych.evaluation.asked import read_asked
-from triptych.evaluation.metrics import METRICS
-from triptych.evaluation.metrics.registry import NOVELTY
+from triptych.evaluation.figures import METRICS
+from triptych.evaluation.figures.registry import NOVELTY
 from triptych.evaluation.protocol import Protocol
 from triptych.evaluation.subject import Subject
 from triptych.event import Event

@@ -12,8 +12,10 @@ from torch.distributions import MultivariateNormal
 import triptych as tp
 from triptych.data import Examples
 from triptych.evaluation import METRICS, Protocol, Subject, Unanswered
-from triptych.evaluation.annealed import Annealer, annealing
-from triptych.evaluation.annealing import (
+from triptych.evaluation.studies.annealed import Annealer, annealing
+from triptych.evaluation.studies.observation import Observation, made_points, observation_of
+from triptych.evaluation.studies.parzen import points_of
+from triptych.metrics.annealing import (
     PILOTS,
     Annealed,
     chain_error,
@@ -23,9 +25,7 @@ from triptych.evaluation.annealing import (
     reverse,
     schedule,
 )
-from triptych.evaluation.hamiltonian import Target, moved, state_at
-from triptych.evaluation.observation import Observation, made_points, observation_of
-from triptych.evaluation.parzen import points_of
+from triptych.metrics.hamiltonian import Target, moved, state_at
 from triptych.noise import Noise
 
 DIMS, LATENT, SCALE = 10, 2, 0.5

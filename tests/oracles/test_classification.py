@@ -15,9 +15,9 @@ from torch import Tensor
 import triptych as tp
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
-from triptych.evaluation.calibration import calibrated_error, calibration_error, log_loss, reliability
-from triptych.evaluation.reject import accuracy_at, accuracy_coverage
+from triptych.evaluation.studies.reject import accuracy_at, accuracy_coverage
 from triptych.event import Event
+from triptych.metrics.calibration import calibrated_error, calibration_error, log_loss, reliability
 from triptych.models.base import Player
 from triptych.models.questions import Density
 from triptych.queries.classification import Posterior, bayes_classifier, class_prior

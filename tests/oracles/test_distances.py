@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from triptych.errors import DataError
-from triptych.evaluation.distances import Moments, frechet_between, frechet_distance, moments
-from triptych.evaluation.influence import frechet_error, frechet_influences
+from triptych.metrics.distances import Moments, frechet_between, frechet_distance, moments
+from triptych.metrics.influence import frechet_error, frechet_influences
 
 
 def normal(n: int, dims: int, seed: int) -> Tensor:

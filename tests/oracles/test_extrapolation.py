@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from triptych.evaluation.distances import frechet_distance
-from triptych.evaluation.extrapolation import Bias, frechet_bias
+from triptych.evaluation.studies.extrapolation import Bias, frechet_bias
 from triptych.evaluation.subject import Unanswered
+from triptych.metrics.distances import frechet_distance
 
 
 def normal(n: int, dims: int, seed: int) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from triptych.errors import DataError
-from triptych.evaluation import kernel
-from triptych.evaluation.kernel import kernel_distance
+from triptych.metrics import kernel
+from triptych.metrics.kernel import kernel_distance
 
 
 def normal(n: int, dims: int, seed: int) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from triptych.errors import DataError
-from triptych.evaluation import neighbourhoods
-from triptych.evaluation.distances import Estimate
-from triptych.evaluation.neighbourhoods import coverage, density, precision, recall
+from triptych.metrics import neighbourhoods
+from triptych.metrics.distances import Estimate
+from triptych.metrics.neighbourhoods import coverage, density, precision, recall
 
 ALL = (precision, recall, density, coverage)
 Formula = Callable[[Tensor, Tensor], Estimate]

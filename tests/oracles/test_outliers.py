@@ -14,7 +14,7 @@ import triptych as tp
 from triptych.data import Examples
 from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation.outliers import outliers
+from triptych.evaluation.studies.outliers import outliers
 from triptych.event import Event
 from triptych.models.base import Player
 from triptych.models.questions import Density

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.errors import DataError
-from triptych.evaluation.score import inception_score
+from triptych.metrics.score import inception_score
 
 
 def logits(n: int, classes: int, seed: int, scale: float = 2.0) -> Tensor:

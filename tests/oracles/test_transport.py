@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance_nd
 from torch import Tensor
 
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation.transport import MOST, Distance, sliced_wasserstein, wasserstein
+from triptych.metrics.transport import MOST, Distance, sliced_wasserstein, wasserstein
 from triptych.noise import Noise
 
 

@@ -9,7 +9,7 @@ from scipy.stats import binomtest, norm
 from torch import Tensor
 
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation.two_sample import CLASSIFIERS, two_sample
+from triptych.metrics.two_sample import CLASSIFIERS, two_sample
 
 
 def drawn(n: int, seed: int, shift: float = 0.0) -> Tensor:

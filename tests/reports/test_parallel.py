@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from triptych.evaluation import METRICS, Figure, Measures
+from triptych.evaluation import METRICS, Measures
+from triptych.metrics import Figure
 from triptych.reports.parallel import axes_of, lines_of
 
 

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from triptych.evaluation.compression import Point
-from triptych.evaluation.figure import Figure
+from triptych.metrics.figure import Figure
 from triptych.reports.rates import rates_table
 
 

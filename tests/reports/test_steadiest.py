@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from triptych.evaluation import METRICS, Figure, Measures
+from triptych.evaluation import METRICS, Measures
+from triptych.metrics import Figure
 from triptych.reports import Panel
 from triptych.reports.steadiest import steadiest, troubles
 

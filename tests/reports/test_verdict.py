@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from triptych.evaluation import METRICS, Figure, Measures
+from triptych.evaluation import METRICS, Measures
+from triptych.metrics import Figure
 from triptych.reports.verdict import Verdict, apart, comparable, leaders, verdicts
 
 HELD_OUT = Figure(1.0, 0.5, "%")

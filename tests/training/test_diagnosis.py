@@ -12,7 +12,7 @@ import torch
 
 import triptych as tp
 from tests.program import refused, well
-from triptych.assessment import load_run
+from triptych.comparison.assessment import load_run
 from triptych.training.diagnosis import ACTIVE, AUC, INACTIVE, Examiner, common, diagnosed, games
 from triptych.training.files import read_tensors
 from triptych.training.logging import read_metrics

@@ -11,21 +11,23 @@ import typer
 
 from triptych.cli.arithmetic import arithmetic
 from triptych.cli.classify import classify
+from triptych.cli.compare import COMPARE, compare_verb
 from triptych.cli.complete import complete
 from triptych.cli.compress import compress
 from triptych.cli.denoise import denoise
 from triptych.cli.diagnose import diagnose
 from triptych.cli.encode import encode, reconstruct
+from triptych.cli.evaluate import EVALUATE, evaluate_verb
 from triptych.cli.invert import invert
 from triptych.cli.joint import joint
 from triptych.cli.lazy import HELP, Lazy, lazy_group
 from triptych.cli.loading import with_threads
 from triptych.cli.models import explain, models
 from triptych.cli.quiz import quiz
+from triptych.cli.sample import sample
 from triptych.cli.score import score
 from triptych.cli.train import recipes, train_app
 from triptych.cli.traverse import traverse
-from triptych.cli.use import COMPARE, EVALUATE, compare_verb, evaluate_verb, sample
 from triptych.cli.walks import interpolate, manifold
 from triptych.errors import Interrupted, UserError
 from triptych.running import interruption, progress

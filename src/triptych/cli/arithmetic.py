@@ -98,7 +98,7 @@ def _by_labels(
     """Add what labels differ in, draw it, and say what was done."""
     import torch
 
-    from triptych.cli.use import data_of_run
+    from triptych.cli.inputs import data_of_run
     from triptych.queries import Reconstructor, shift_codes
 
     train, test = data_of_run(run, quiet, "another run")

@@ -110,8 +110,8 @@ def _data_of(runs: list[Path], quiet: bool) -> tuple[list[Examples], list[Exampl
 
     import torch
 
-    from triptych.assessment import short_names
-    from triptych.cli.use import data_of_run
+    from triptych.cli.inputs import data_of_run
+    from triptych.comparison.assessment import short_names
 
     splits = [data_of_run(run, quiet, "the examples in Python, queries.classification") for run in runs]
     if len(runs) == 1:
@@ -138,7 +138,7 @@ def _limit(
     """Return the certainty below which an example is declined, and from which ordinary examples it was learnt."""
     import torch
 
-    from triptych.evaluation.protocol import subset
+    from triptych.data.examples import subset
     from triptych.queries.anomaly import threshold
 
     if not reject:
@@ -170,8 +170,8 @@ def _joined(posteriors: Sequence[Posterior]) -> Posterior:
 
 def _told(posterior: Posterior, labels: Tensor | None, limit: float, by: str, seed: int) -> Iterator[str]:
     """Say what is right of what is answered, and how true the posterior is."""
-    from triptych.evaluation.calibration import calibrated_error, calibration_error, log_loss
-    from triptych.evaluation.figure import proportion
+    from triptych.metrics.calibration import calibrated_error, calibration_error, log_loss
+    from triptych.metrics.figure import proportion
 
     n, kept = len(posterior.log_likelihood), certainty_of(posterior, by) >= limit
     if limit > -float("inf"):

@@ -74,7 +74,7 @@ def codes_of(
     run: Path, model: Decoder, n: int, label: int | None, seed: int, quiet: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Return at most n codes `(n, Z)`, of the prior or else of training examples, and their labels."""
-    from triptych.cli.use import data_of_run
+    from triptych.cli.inputs import data_of_run
     from triptych.queries import LatentSampler
 
     if isinstance(model, LatentSampler):

@@ -36,11 +36,11 @@ def compress(
     Each number of a code takes 1 to 8 bits. A code of n numbers with b bits is n·b/8 bytes, without headers. JPEG
     is shown by its whole files, and by their entropy-coded data alone: on small images headers are most of a file.
     """
+    from triptych.cli.inputs import data_of_run
     from triptych.cli.loading import load
     from triptych.cli.output import check_free
-    from triptych.cli.use import data_of_run
-    from triptych.comparison import check_names
-    from triptych.evaluation.protocol import subset
+    from triptych.comparison.compare import check_names
+    from triptych.data.examples import subset
     from triptych.reports.rates import rates_csv, rates_picture, rates_table
 
     check_free(out, overwrite, (".png", ".csv"))

@@ -49,9 +49,9 @@ def encode(
     """
     import torch
 
+    from triptych.cli.inputs import data_of_run
     from triptych.cli.loading import load
     from triptych.cli.output import check_free
-    from triptych.cli.use import data_of_run
     from triptych.queries.export import TABLES, check_table, save_codes
 
     check_free(out, overwrite, TABLES)
@@ -95,9 +95,8 @@ def reconstruct(
     """Encode examples, decode their codes, and say how much is lost. Originals are drawn above reconstructions."""
     from triptych.cli.loading import load
     from triptych.cli.output import check_free
-    from triptych.evaluation.figure import Figure
-    from triptych.evaluation.likelihood import mean_and_error
     from triptych.evaluation.restoration import psnr
+    from triptych.metrics.figure import Figure, mean_and_error
     from triptych.queries import shades, squared_errors
 
     check_free(out, overwrite, (".png", ".npz"))

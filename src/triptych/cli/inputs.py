@@ -118,10 +118,29 @@ def _levelled(x: Tensor, event: Event, fit: bool, file: Path) -> Tensor:
     return nearest
 
 
+def data_of_run(run: Path, quiet: bool, instead: str) -> Any:
+    """Return the training and the test examples that a run was trained on.
+
+    Args:
+        run: the run directory.
+        quiet: show no progress of decoding.
+        instead: the option that the error recommends.
+
+    Raises:
+        ConfigurationError: for a run that does not say.
+    """
+    from triptych.data import load
+    from triptych.training.rundir import read_config
+
+    stored = dict(read_config(run / "config.yaml").get("data", {}))
+    stored.pop("validate", None)
+    if "spec" not in stored:
+        raise ConfigurationError(f"{run} does not say what it was trained on: give {instead}")
+    return load(stored.pop("spec"), progress=not quiet, **stored)
+
+
 def tested(run: Path, model: Model, count: int, quiet: bool) -> Examples:
     """Return the first test examples of what the run was trained on."""
-    from triptych.cli.use import data_of_run
-
     if count < 1:
         raise ConfigurationError(f"--count {count}: expected at least 1 example")
     _, test = data_of_run(run, quiet, "--image")

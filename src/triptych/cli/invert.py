@@ -125,8 +125,7 @@ def _write(model: Any, given: Examples, label: Any, found: Inverted, out: Path) 
 
 def _tell(given: Examples, found: Inverted) -> None:
     """Print the error of each example, and their mean beside that of the nearest samples."""
-    from triptych.evaluation.figure import Figure
-    from triptych.evaluation.likelihood import mean_and_error
+    from triptych.metrics.figure import Figure, mean_and_error
     from triptych.queries.inversion import DRAWS
 
     typer.echo(f"example  label  RMSE    nearest of {DRAWS} samples")

@@ -53,7 +53,7 @@ def load(run: Path) -> Model:
 
     model = load_run(run)
     if _Verb.ends is not None:
-        from triptych.evaluation.effort import threads_for
+        from triptych.evaluation.cost.effort import threads_for
 
         _Verb.ends.enter_context(threads_for([model], _Verb.asked))
         _Verb.ends = None

@@ -134,6 +134,14 @@ Data = Annotated[
     str,
     typer.Option("--data", help="digits, factors, ring, grid, moons, swiss-roll, a folder, a file, or hub:owner/name."),
 ]
+Features = Annotated[
+    str,
+    typer.Option(
+        "--features",
+        help="What samples and data are compared on: auto, pixels, labels-net, autoencoder, inception, "
+        "or a function of your own, file.py:name.",
+    ),
+]
 
 
 def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:

@@ -12,7 +12,7 @@ from triptych.cli.options import Debug, Quiet, Seed
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from triptych.evaluation.studies import Table
+    from triptych.evaluation.studies.registry import Table
     from triptych.reports.answers import Scored
 
 _PAGE = Path("quiz.html")
@@ -57,11 +57,10 @@ def quiz(
 def _make(
     runs: list[Path], n: int, exposure: int | None, data: str | None, out: Path, overwrite: bool, seed: int, quiet: bool
 ) -> None:
-    from triptych.cli.inputs import read_data
+    from triptych.cli.inputs import data_of_run, read_data
     from triptych.cli.loading import load
     from triptych.cli.output import check_free
-    from triptych.cli.use import data_of_run
-    from triptych.comparison import check_names
+    from triptych.comparison.compare import check_names
     from triptych.reports.quiz import key_path, pairs_of, write_quiz
     from triptych.training.checkpoint import read_description
 
@@ -103,8 +102,8 @@ def _score(files: list[Path], key: Path, as_json: bool) -> None:
 
 def _table(found: Scored) -> Table:
     """Return the fooling rates as a table."""
-    from triptych.evaluation.figure import Figure
-    from triptych.evaluation.studies import Table
+    from triptych.evaluation.studies.registry import Table
+    from triptych.metrics.figure import Figure
 
     rows: dict[str, tuple[Figure, ...]] = {
         run: (rate.figure, Figure(rate.low, unit="%"), Figure(rate.high, unit="%"), Figure(rate.answers))

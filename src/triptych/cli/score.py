@@ -99,9 +99,9 @@ def score(
     The threshold is learnt from training examples: from those held out, if the run was trained with --validate. With
     --anomalous, the labels of what is to be found, it is said how well it is found.
     """
+    from triptych.cli.inputs import data_of_run
     from triptych.cli.loading import load
     from triptych.cli.output import check_free
-    from triptych.cli.use import data_of_run
     from triptych.queries.anomaly import measure_of, threshold
 
     check_free(out, overwrite, (".csv",))
@@ -164,7 +164,7 @@ def _check(image: list[Path] | None, data: str | None, split: str, anomalous: li
 
 def _ordinary(run: Path, train: Examples, anomalous: list[str] | None) -> tuple[Examples, str]:
     """Return what the threshold is learnt from, without the anomalies that are known."""
-    from triptych.evaluation.protocol import subset
+    from triptych.data.examples import subset
 
     chosen, whence = ordinary_of(run, train)
     if anomalous and set(anomalous) <= set(train.classes):
@@ -205,7 +205,7 @@ def _found(parts: list[Part], scores: list[Tensor], limit: float, anomalous: lis
     """Say what is flagged: of the ordinary examples, of the anomalies, and how well the two are told apart."""
     import torch
 
-    from triptych.evaluation.figure import Figure, proportion
+    from triptych.metrics.figure import Figure, proportion
     from triptych.queries.anomaly import auroc
 
     what = " and ".join(part.name for part in parts)

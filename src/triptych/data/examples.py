@@ -74,3 +74,11 @@ class Examples:
     def shape(self) -> torch.Size:
         """The shape of `data`: `(N, C, H, W)` or `(N, D)`."""
         return self.data.shape
+
+
+def subset(examples: Examples, n: int, seed: int) -> Examples:
+    """Return n examples drawn without replacement, in the order of the data; all if there are no more."""
+    if n >= len(examples):
+        return examples
+    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))
+    return examples[order[:n].sort().values]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from triptych.errors import ConfigurationError, DataError, did_you_mean
-from triptych.evaluation.metrics import METRICS, Metric
+from triptych.evaluation.figures import METRICS, Metric
 from triptych.evaluation.protocol import KERNELS, Protocol
-from triptych.evaluation.studies import STUDIES
+from triptych.evaluation.studies.registry import STUDIES
 
 _NAME = re.compile(r"(?P<name>[a-z][a-z-]*?)(?:-(?P<size>\d+k?(?:x\d+)?))?(?:@(?P<extractor>.+))?")
 

@@ -17,9 +17,8 @@ from torch import Tensor
 from triptych.data.decode import decode_image
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.likelihood import mean_and_error
 from triptych.evaluation.restoration import psnr
+from triptych.metrics.figure import Figure, mean_and_error
 from triptych.models.questions import Reconstructor
 from triptych.queries import shades, squared_errors
 from triptych.queries.codes import SHADES

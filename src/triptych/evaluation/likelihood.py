@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, UnsupportedQuery
-from triptych.evaluation.figure import Figure
+from triptych.metrics.figure import Figure, mean_and_error
 from triptych.models.base import Model
 from triptych.models.questions import ImportanceWeighted
 from triptych.noise import Noise
@@ -28,18 +27,6 @@ class Likelihood(NamedTuple):
 
     nats: Figure
     bits_per_dim: Figure
-
-
-def mean_and_error(values: Tensor) -> tuple[float, float | None]:
-    """Return the mean of `(N,)` values and its standard error `sd / √N` (sd with N - 1; None for one value).
-
-    >>> mean, error = mean_and_error(torch.tensor([1.0, 2.0, 3.0]))
-    >>> mean, round(error, 4)
-    (2.0, 0.5774)
-    """
-    values = values.double()
-    error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
-    return float(values.mean()), error
 
 
 class NestedBounds(NamedTuple):

@@ -12,12 +12,12 @@ from torch import Tensor
 from triptych.catalogue import CATALOGUE, name_of
 from triptych.data.examples import Examples
 from triptych.errors import DataError, UnsupportedQuery
-from triptych.evaluation.figure import Figure
+from triptych.evaluation.figures import METRICS
 from triptych.evaluation.landscape import landscape
-from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.protocol import Protocol
-from triptych.evaluation.seeds import over_seeds
 from triptych.evaluation.subject import Subject, Unanswered
+from triptych.metrics.figure import Figure
+from triptych.metrics.seeds import over_seeds
 from triptych.models.base import Model
 from triptych.noise import mix
 from triptych.queries import answers, likelihood_kind

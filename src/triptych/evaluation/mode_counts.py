@@ -10,12 +10,12 @@ from torch import Tensor
 from triptych.data import toy_modes
 from triptych.data.embedded import MIXTURES
 from triptych.data.examples import Examples
-from triptych.evaluation.agreement import classifier_of
-from triptych.evaluation.classifier import LabelsNet
-from triptych.evaluation.features import Extractor
-from triptych.evaluation.modes import nearest_mode
+from triptych.evaluation.features.classifier import LabelsNet
+from triptych.evaluation.features.extractor import Extractor
 from triptych.evaluation.protocol import counted
+from triptych.evaluation.studies.agreement import classifier_of
 from triptych.evaluation.subject import Subject, Unanswered
+from triptych.metrics.modes import nearest_mode
 
 _CHUNK = 500
 

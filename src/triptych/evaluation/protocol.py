@@ -7,18 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from triptych.data.examples import Examples
+from triptych.data.examples import Examples, subset
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation.alterations import centres, nearest_altered
-from triptych.evaluation.features import Extractor, Function, pixels, resolve_extractor
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.influence import Summary, summary
+from triptych.evaluation.features.extractor import Extractor, Function, pixels
+from triptych.evaluation.features.resolve import resolve_extractor
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
-from triptych.evaluation.novelty import Nearest, nearest, share, threshold, untold
 from triptych.event import Event
+from triptych.metrics.alterations import centres, nearest_altered
+from triptych.metrics.figure import Figure
+from triptych.metrics.influence import Summary, summary
+from triptych.metrics.novelty import Nearest, nearest, share, threshold, untold
 from triptych.models.base import Model
 from triptych.noise import mix
 
@@ -119,7 +119,7 @@ class Protocol:
             train: training split.
             test: held-out split of the same event.
             data: name of the data, for reports.
-            extractor: see `triptych.evaluation.features.resolve_extractor`.
+            extractor: see `triptych.evaluation.features.resolve.resolve_extractor`.
             samples: n; None for all test examples, at most 1000, fewer for large images.
             importance: K of likelihood bounds.
             kernels: samples that a Parzen estimate is made of.
@@ -142,7 +142,7 @@ class Protocol:
         """Return a protocol of which some conditions are others.
 
         Args:
-            extractor: see `triptych.evaluation.features.resolve_extractor`; None for the same.
+            extractor: see `triptych.evaluation.features.resolve.resolve_extractor`; None for the same.
             cache: folder of trained extractors.
             fields: values by field.
         """
@@ -267,11 +267,3 @@ def counted(n: int) -> str:
     if n == KERNELS:
         return "16k"
     return f"{n // 1000}k" if n >= 10_000 and n % 1000 == 0 and n != 16_000 else str(n)
-
-
-def subset(examples: Examples, n: int, seed: int) -> Examples:
-    """Return n examples drawn without replacement, in the order of the data; all if there are no more."""
-    if n >= len(examples):
-        return examples
-    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed))
-    return examples[order[:n].sort().values]

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.likelihood import mean_and_error
+from triptych.metrics.figure import Figure, mean_and_error
 from triptych.models.questions import chunks
 
 

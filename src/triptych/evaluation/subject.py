@@ -7,12 +7,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from triptych.data.examples import Examples
+from triptych.data.examples import Examples, subset
 from triptych.errors import UserError
 from triptych.evaluation.likelihood import Likelihood, NestedBounds, likelihood_figures, log_likelihood, nested_bounds
-from triptych.evaluation.novelty import Nearest
-from triptych.evaluation.protocol import Protocol, subset
-from triptych.evaluation.steadiness import Course
+from triptych.evaluation.protocol import Protocol
+from triptych.metrics.novelty import Nearest
+from triptych.metrics.steadiness import Course
 from triptych.models.base import Model
 from triptych.models.questions import ImportanceWeighted
 from triptych.noise import mix

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from triptych.errors import DataError
-from triptych.evaluation.forced_choice import FoolingRate, fooling_rate
+from triptych.metrics.forced_choice import FoolingRate, fooling_rate
 
 _KEY = "the key of a quiz, which `triptych quiz RUN` writes beside its page"
 

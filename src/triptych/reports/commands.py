@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from triptych.data import load
-from triptych.evaluation.metrics import METRICS
+from triptych.evaluation.figures import METRICS
 from triptych.evaluation.protocol import Protocol, counted
 
 

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from triptych.evaluation.figures import METRICS
 from triptych.evaluation.measure import Measures
-from triptych.evaluation.metrics import METRICS
 from triptych.evaluation.protocol import Protocol
 from triptych.reports.commands import command_of
 from triptych.reports.panel import Panel

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from triptych.evaluation.figure import Figure
+from triptych.evaluation.figures import METRICS
 from triptych.evaluation.measure import Measures
-from triptych.evaluation.metrics import METRICS
+from triptych.metrics.figure import Figure
 from triptych.reports.curves import COLOURS
 from triptych.reports.verdict import comparable
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from triptych.evaluation.compression import Point, best_within
-from triptych.evaluation.figure import Figure
+from triptych.metrics.figure import Figure
 from triptych.pictures import GREY, axes_style
 from triptych.reports.curves import COLOURS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from triptych.evaluation.metrics import METRICS
+from triptych.evaluation.figures import METRICS
 
 _TEXTS = {
     "nats": "How much probability the model gives to unseen examples, in nats; 1 nat more "

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from triptych.evaluation.calibration import BINS, reliability
-from triptych.evaluation.reject import accuracy_coverage
+from triptych.evaluation.studies.reject import accuracy_coverage
+from triptych.metrics.calibration import BINS, reliability
 from triptych.pictures import GREY, axes_style
 from triptych.queries.classification import Posterior
 from triptych.reports.curves import COLOURS

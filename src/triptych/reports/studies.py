@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.studies import Table
+from triptych.evaluation.studies.registry import Table
+from triptych.metrics.figure import Figure
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from triptych.evaluation.figure import Figure
+from triptych.evaluation.figures import GROUPS, METRICS
 from triptych.evaluation.measure import Measures
-from triptych.evaluation.metrics import GROUPS, METRICS
 from triptych.evaluation.protocol import Protocol
+from triptych.metrics.figure import Figure
 from triptych.reports.verdict import comparable, copied_by, leaders, ranked
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from triptych.evaluation.figure import Figure
+from triptych.evaluation.figures import METRICS
 from triptych.evaluation.measure import Measures
-from triptych.evaluation.metrics import METRICS
+from triptych.metrics.figure import Figure
 
 CLEAR = 2.0
 """Combined standard errors by which two figures must differ to be told apart."""

@@ -9,8 +9,8 @@ import torch
 
 from triptych.data.examples import Examples
 from triptych.evaluation.measure import Measures
-from triptych.evaluation.novelty import Nearest
 from triptych.evaluation.protocol import Protocol
+from triptych.metrics.novelty import Nearest
 from triptych.pictures import grid, pairs, picture, png
 from triptych.reports.plane import plane_picture
 

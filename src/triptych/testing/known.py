@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from triptych.data.examples import Examples
 from triptych.errors import DataError
-from triptych.evaluation.figure import Figure
-from triptych.evaluation.metrics import METRICS
-from triptych.evaluation.metrics.registry import NOVELTY, SAMPLES
+from triptych.evaluation.figures import METRICS
+from triptych.evaluation.figures.registry import NOVELTY, SAMPLES
 from triptych.evaluation.protocol import Protocol
+from triptych.metrics.figure import Figure
 from triptych.noise import mix
 
 REAL, COPIES, MISSING, ONLY, BLURRED, GAUSSIAN, UNIFORM = THINGS = (
@@ -100,7 +100,7 @@ def known(
         test: held-out images.
         n: how many of each, and samples of the protocol.
         data: name of the data.
-        extractor: see `triptych.evaluation.features.resolve_extractor`.
+        extractor: see `triptych.evaluation.features.resolve.resolve_extractor`.
         seed: of all that is drawn.
         cache: folder of trained extractors.
 

@@ -1,0 +1,1 @@
+"""Training what is missing, measuring all models under one protocol, and keeping what was measured."""

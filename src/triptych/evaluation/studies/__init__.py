@@ -1,0 +1,1 @@
+"""Studies: what one asks of a single model beyond figures, one table each."""
