@@ -35,9 +35,9 @@ import triptych as tp
 from triptych.data.embedded import toy_modes
 from triptych.data.examples import Examples
 from triptych.errors import NonFiniteError
+from triptych.metrics.sets import effective, energy
 from triptych.models.questions import Sampler
 from triptych.training.diagnosis import ACTIVE, AUC, DETECTORS, diagnosed
-from triptych.training.diagnosis.figures import effective, energy
 from triptych.training.logging import read_metrics
 
 RESULTS = Path(__file__).parent / "results"

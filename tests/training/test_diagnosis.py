@@ -115,7 +115,8 @@ def test_figures_are_those_of_other_libraries():
     from sklearn.metrics import roc_auc_score
     from sklearn.neighbors import NearestNeighbors
 
-    from triptych.training.diagnosis.figures import advantage, effective, energy, relative_nearest, variety
+    from triptych.metrics.novelty import nearest
+    from triptych.metrics.sets import advantage, effective, energy, variety
 
     draw = torch.Generator().manual_seed(0)
     real, made = torch.randn(40, 1, generator=draw), 0.5 + torch.randn(30, 1, generator=draw).round(decimals=1)
@@ -130,9 +131,11 @@ def test_figures_are_those_of_other_libraries():
     )
     points, train = torch.randn(9, 3, generator=draw), torch.randn(80, 3, generator=draw)
     distance = NearestNeighbors(n_neighbors=50).fit(train.numpy()).kneighbors(points.numpy())[0]
-    assert np.allclose(relative_nearest(points, train), distance[:, 0] / distance.mean(1), atol=1e-5)
+    plane = tp.Event((3,))
+    assert np.allclose(nearest(points, train, plane).relative, distance[:, 0] / distance.mean(1), atol=1e-5)
     distance = NearestNeighbors(n_neighbors=50).fit(train.numpy()).kneighbors()[0]
-    assert np.allclose(relative_nearest(train, train, torch.arange(80)), distance[:, 0] / distance.mean(1), atol=1e-4)
+    found = nearest(train, train, plane, torch.arange(80)).relative
+    assert np.allclose(found, distance[:, 0] / distance.mean(1), atol=1e-4)
 
 
 class Replays(tp.GAN):

@@ -27,17 +27,18 @@ class Modes(NamedTuple):
     """Share of good samples, between 0 and 1."""
 
 
-def modes_covered(samples: Tensor, centres: Tensor, spread: float) -> Modes:
+def modes_covered(samples: Tensor, centres: Tensor, spread: float | Tensor, due: Tensor | None = None) -> Modes:
     """Count the modes of a mixture of round Gaussians that samples cover.
 
-    A sample x is good if `min_k |x - c_k| ≤ 3 σ`; mode k is covered if it is the nearest of a good sample. Of the
-    mixture's own samples in two dimensions `1 - e^(-9/2)` = 98.9 % are good. Reference: Srivastava et al. 2017,
-    *VEEGAN*, §4.1; Lin et al. 2018, *PacGAN*, §4.1.
+    A sample x is good if `min_k |x - c_k| ≤ 3 σ`; mode k is covered if it is the nearest of a good sample, or of
+    as many as are due. Of the mixture's own samples in two dimensions `1 - e^(-9/2)` = 98.9 % are good. Reference:
+    Srivastava et al. 2017, *VEEGAN*, §4.1; Lin et al. 2018, *PacGAN*, §4.1.
 
     Args:
         samples: `(N, D)`, in the units of the data.
         centres: c_k, `(K, D)`.
-        spread: σ, the standard deviation of each mode.
+        spread: σ, the standard deviation of each mode; one number, or `(K,)`.
+        due: `(K,)`, the good samples that cover a mode; None for one.
 
     Raises:
         DataError: without samples, or for samples of another dimension than the centres.
@@ -48,17 +49,18 @@ def modes_covered(samples: Tensor, centres: Tensor, spread: float) -> Modes:
         Modes(covered=1, of=2, good=0.5)
     """
     mode, good = nearest_mode(samples, centres, spread)
-    covered = torch.bincount(mode[good], minlength=len(centres)) > 0
+    counts = torch.bincount(mode[good], minlength=len(centres))
+    covered = (counts > 0) if due is None else (counts > 0) & (counts >= due)
     return Modes(int(covered.sum()), len(centres), float(good.double().mean()))
 
 
-def nearest_mode(samples: Tensor, centres: Tensor, spread: float) -> tuple[Tensor, Tensor]:
+def nearest_mode(samples: Tensor, centres: Tensor, spread: float | Tensor) -> tuple[Tensor, Tensor]:
     """Return the nearest mode of each sample, and whether it is good, `(N,)` each; see `modes_covered`.
 
     Args:
         samples: `(N, D)`, in the units of the data.
         centres: c_k, `(K, D)`.
-        spread: σ, the standard deviation of each mode.
+        spread: σ, the standard deviation of each mode; one number, or `(K,)`.
 
     Raises:
         DataError: without samples, or for samples of another dimension than the centres.
@@ -66,7 +68,7 @@ def nearest_mode(samples: Tensor, centres: Tensor, spread: float) -> tuple[Tenso
     if samples.dim() != 2 or not len(samples) or samples.shape[1] != centres.shape[1]:
         raise DataError(f"samples of shape {tuple(samples.shape)}: expected (N, {centres.shape[1]}), N at least 1")
     away, nearest = torch.cdist(samples.double(), centres.double()).min(1)
-    return nearest, away <= WITHIN * spread
+    return nearest, away <= WITHIN * torch.as_tensor(spread).expand(len(centres))[nearest]
 
 
 def covered(counts: Tensor, of: int) -> tuple[int, float]:

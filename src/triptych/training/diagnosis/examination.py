@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -10,13 +11,16 @@ import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
+from triptych.event import Event
+from triptych.metrics.modes import modes_covered
+from triptych.metrics.novelty import nearest
+from triptych.metrics.sets import advantage, effective, energy, variety
 from triptych.models.base import Model
 from triptych.models.questions import Encoder, ImportanceWeighted, Judge, LatentSampler
 from triptych.noise import Noise
 from triptych.queries.activity import active_units
 from triptych.training.budget import Budget
-from triptych.training.diagnosis.figures import advantage, effective, energy, relative_nearest, variety
-from triptych.training.diagnosis.kinds import Kinds, distinct, kinds_of, points_of, spread_evenly
+from triptych.training.diagnosis.kinds import Kinds, distinct, kinds_of, scaled_points, spread_evenly
 from triptych.training.logging import Record
 
 EXAMPLES = 512
@@ -79,7 +83,7 @@ class Examiner:
                 found |= self._codes(model)
             if isinstance(model, LatentSampler) and made is not None:
                 made = self._made(model) if averaged else made
-                found |= self._samples(points_of(made, model.event))
+                found |= self._samples(scaled_points(made, model.event))
         return found
 
     def of_data(self) -> Record:
@@ -102,7 +106,7 @@ class Examiner:
 
     @cached_property
     def _kinds(self) -> Kinds:
-        return kinds_of(points_of(self._reference.data, self.train.event), self._reference.labels)
+        return kinds_of(scaled_points(self._reference.data, self.train.event), self._reference.labels)
 
     @cached_property
     def _own_novelty(self) -> float:
@@ -110,7 +114,7 @@ class Examiner:
         reference = self._kinds.reference
         if len(reference) < 3:
             return 0.0
-        return float(relative_nearest(reference[self._rows], reference, self._rows).median())
+        return _novelty(reference[self._rows], reference, self._rows)
 
     def _labels(self, n: int) -> Tensor | None:
         """Return the labels that made examples are asked for: those of the real ones beside them."""
@@ -153,9 +157,11 @@ class Examiner:
             KINDS: effective(shares) / effective(kinds.shares),
         }
         if self._own_novelty > 0:
-            found[NOVELTY] = float(relative_nearest(made[:COMPARED], kinds.reference).median()) / self._own_novelty
+            found[NOVELTY] = _novelty(made[:COMPARED], kinds.reference) / self._own_novelty
         if kinds.centres is not None:
-            found |= modes(made, which, kinds)
+            due = 0.1 * len(made) * kinds.shares  # a tenth of what a perfect model would make of each
+            covered, of, good = modes_covered(made, kinds.centres, kinds.spread, due)
+            found |= {MODES: float(covered), MODES_OF: float(of), GOOD: good}
         return found | {f"{KIND}{k}": float(share) for k, share in enumerate(shares)}
 
     def _codes(self, model: Encoder) -> Record:
@@ -165,17 +171,11 @@ class Examiner:
         return {ACTIVE: active, INACTIVE: codes.shape[1] - active}
 
 
-def modes(made: Tensor, which: Tensor, kinds: Kinds) -> Record:
-    """Return how many modes are covered, and the share of good samples: within 3 standard deviations of a mode.
-
-    A mode is covered if it has a tenth of the good samples that are due to it. Reference: Srivastava et al. 2017,
-    *VEEGAN*, §4.1.
-    """
-    assert kinds.centres is not None
-    good = (made - kinds.centres[which]).norm(dim=1) <= 3 * kinds.spread[which]
-    counts = torch.bincount(which[good], minlength=len(kinds.shares))
-    covered = (counts > 0) & (counts >= 0.1 * len(made) * kinds.shares)
-    return {MODES: float(covered.sum()), MODES_OF: float(len(counts)), GOOD: float(good.float().mean())}
+def _novelty(points: Tensor, train: Tensor, own: Tensor | None = None) -> float:
+    """Return the median relative distance to the nearest training point; NaN for points that are not finite."""
+    if not bool(torch.isfinite(points).all()):
+        return math.nan
+    return float(nearest(points, train, Event((points.shape[1],)), own).relative.median())
 
 
 def examination_due(

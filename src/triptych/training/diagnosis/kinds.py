@@ -38,7 +38,7 @@ class Kinds(NamedTuple):
         return self.which[torch.cdist(points, self.reference).argmin(1)]
 
 
-def points_of(x: Tensor, event: Event) -> Tensor:
+def scaled_points(x: Tensor, event: Event) -> Tensor:
     """Return examples in the data's own units as points `(N, D)` on a common scale; large images averaged down."""
     scaled = event.scaled(x).cpu()
     if event.is_image and max(event.shape[1:]) > SIDE:

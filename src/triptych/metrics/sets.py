@@ -1,12 +1,9 @@
-"""What made examples tell of a generator, beside real ones: formulas on points, in whatever space they are given."""
+"""Two sets of points, real and made: how well they are told apart, how far apart they lie, how varied they are."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-NEIGHBOURS = 50
-"""Nearest training examples that a distance is relative to; see `relative_nearest`."""
 
 
 def advantage(real: Tensor, made: Tensor) -> float:
@@ -71,26 +68,3 @@ def effective(shares: Tensor) -> float:
     2.0
     """
     return float(torch.special.entr(shares.double()).sum().exp())
-
-
-def relative_nearest(points: Tensor, train: Tensor, own: Tensor | None = None) -> Tensor:
-    """Return the distance of each point to the nearest training point, over the mean of its 50 nearest: `(N,)`.
-
-    Relative, because blurred examples are near to everything. Reference: Carlini et al. 2023, *Extracting Training
-    Data from Diffusion Models*, §5.1.
-
-    Args:
-        points: `(N, D)`.
-        train: `(M, D)`.
-        own: which row of `train` each point is, `(N,)`, and is not compared with; None if they are others.
-
-    Example:
-        >>> relative_nearest(torch.tensor([[1.0]]), torch.tensor([[0.0], [4.0]])).tolist()
-        [0.5]
-    """
-    distance = torch.cdist(points, train)
-    if own is not None:
-        distance.scatter_(1, own[:, None], torch.inf)
-    count = min(NEIGHBOURS, train.shape[0] - (own is not None))
-    near = distance.topk(count, largest=False).values
-    return near[:, 0] / near.mean(1).clamp_min(1e-12)
