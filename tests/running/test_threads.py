@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from triptych.errors import ConfigurationError
-from triptych.running import progress, threads
+from triptych.running import progress, threads, watchdog
 from triptych.running.watchdog import Listener, Watchdog
 from triptych.training.throughput import Schedule, Threads, check
 
@@ -224,6 +225,26 @@ def test_a_run_changes_its_threads_at_the_same_steps_when_it_is_resumed_or_repla
     assert fit("chosen", 3)[0] == "auto:1", "too short a budget to time"
     assert fit("chosen", 9, resume=True)[0] == "auto:1"
     assert fit("replayed", 9, threads="auto:1,2@5")[1] == whole[1], "as a config.yaml has it"
+
+
+def test_a_training_says_which_threads_it_goes_on_with(two, crowd, tmp_path, monkeypatch, capsys):
+    """When the trial is judged, not when it begins; once for each change that lasts."""
+    import triptych as tp
+
+    train, _ = tp.data.load("digits", progress=False)
+    monkeypatch.setattr(watchdog, "WINDOW", 0.0)  # each round is a window, and any number of threads is fast enough
+    monkeypatch.setattr(watchdog, "PATIENCE", 0.0)
+    monkeypatch.setattr(threads, "WITHIN", 1e9)
+    for steps in (1, 9):
+        model = tp.build("vae", train.event, seed=0, latent=2, hidden=8)
+        tp.fit(model, train, steps=steps, threads=2 if steps == 1 else "auto", run=tmp_path / "run", resume=steps > 1)
+        config = tmp_path / "run" / "config.yaml"
+        config.write_text(config.read_text().replace("threads: '2'", "threads: auto:2"))
+        crowd["crowded"] = True
+    assert "threads: auto:2,1@" in config.read_text()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "going on with" in line]
+    assert len(lines) == 1
+    assert re.fullmatch(r".+: [\d,.]+ a second with 2 threads, [\d,.]+ with 1 thread: going on with 1 thread", lines[0])
 
 
 def test_rounds_that_time_threads_leave_no_trace(two, tmp_path, monkeypatch):

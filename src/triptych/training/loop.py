@@ -165,9 +165,7 @@ class Training:
         self.keep_threads()
 
     def keep_threads(self) -> None:
-        """Write the numbers of threads into the run's configuration, and say what changed for good."""
-        if told := self.threads.told():
-            progress.say(f"{self.task.title}: {told}")
+        """Write the numbers of threads into the run's configuration."""
         if self.path is not None and self.writes:
             rundir.write_config(self.path / "config.yaml", self.configuration(str(self.threads)))
 
@@ -200,6 +198,8 @@ class Training:
             self.pauses.owed = self.marks.due(self.step, self.clock, reporting, self.validated is not None)
             if self.threads.saw(self.step, took):
                 self.keep_threads()
+            if told := self.threads.told():
+                progress.say(f"{self.task.title}: {told}")
             self.pauses.catch_up()
         self.pauses.finish()
 
