@@ -113,6 +113,39 @@ def test_ctrl_c_saves_and_exits_and_the_run_goes_on_exactly(tmp_path, uninterrup
     assert outcome(directory) == uninterrupted
 
 
+CTRL_C_AGAIN = """
+import atexit, os, signal, sys
+from triptych.cli import app, loading
+from triptych.training.seat import Seat
+def ctrl_c(function=None, *given):
+    os.kill(os.getpid(), signal.SIGINT)
+    return function and function(*given)
+owner, name = (Seat, "gradient") if sys.argv[1] == "train" else (loading, "load")
+real = getattr(owner, name)
+def first(*given):
+    setattr(owner, name, real)
+    return ctrl_c(real, *given)
+setattr(owner, name, first)
+said = app._say
+app._say = lambda line: ctrl_c(said, line)
+atexit.register(ctrl_c)
+app.main()
+"""
+
+
+@pytest.mark.parametrize("verb", ["train", "sample"])
+def test_more_ctrl_c_do_not_disturb_the_last_words(tmp_path, verb):
+    """One in the work, one while the program says its last line, and one while Python ends."""
+    run = tmp_path / "run"
+    if verb == "sample":
+        assert call(*TRAIN, "--out", run)[0] == 0
+    typed = {"train": [*TRAIN, "--out", run], "sample": ["sample", run, "--out", tmp_path / "samples.png"]}[verb]
+    process = Forked(["-c", CTRL_C_AGAIN, *map(str, typed)], ENVIRONMENT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err and "Exception" not in err, err
+    assert err.splitlines()[-1].startswith("interrupted" if verb == "sample" else "stopped after step"), err
+
+
 def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, uninterrupted):
     directory = tmp_path / "damaged"
     short = [60 if value == STEPS else value for value in TRAIN if value != "--quiet"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -96,12 +97,14 @@ def main(arguments: list[str] | None = None) -> None:
             if code == INTERRUPTED:  # typer's own answer to Ctrl-C, which it gives without a word
                 raise KeyboardInterrupt
         except (KeyboardInterrupt, typer.Abort):
+            interruption.ignore()
             _say("interrupted")
             code = interruption.exit_code()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 0
         except Exception as error:
+            interruption.ignore()
             code = _explain(error, debug="--debug" in given)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -130,7 +133,8 @@ def _explain(error: Exception, debug: bool) -> int:
         return USER_ERROR
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        _say(f"error: {where}{error.strerror}: choose another place, or make room")
+        room = ", or make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        _say(f"error: {where}{error.strerror}: choose another place{room}")
         return USER_ERROR
     if _out_of_memory(error):
         _say("error: not enough memory for what was asked: try a smaller size, such as of the model or the minibatch")

@@ -92,7 +92,7 @@ def guarded() -> Iterator[None]:
     before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     watcher.start()
     try:
-        with _handled(_interrupt):
+        with _handled(_interrupt, last=True):
             yield
     finally:
         ended.set()
@@ -127,19 +127,27 @@ def guards() -> bool:
     return _GUARDED.is_set()
 
 
+def ignore() -> None:
+    """Ignore further signals, because the program is about to end: they would only interrupt its last words."""
+    if _GUARDED.is_set():
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def exit_code() -> int:
     """Return the exit code of a program that a signal ended, 128 plus its number; 130 if no signal was caught."""
     return 128 + (_CAUGHT[0] if _CAUGHT else signal.SIGINT)
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handled(handler: Callable[[int, FrameType | None], None], last: bool = False) -> Iterator[None]:
+    """Handle signals; after the `last` context a program that caught one ignores any other: it is about to end."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
         for number, old in before.items():
-            signal.signal(number, old)
+            signal.signal(number, signal.SIG_IGN if last and _CAUGHT else old)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
