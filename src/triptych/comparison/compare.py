@@ -197,7 +197,9 @@ def check_names(models: Sequence[str], train: Examples, only_runs: bool = False)
             raise ConfigurationError(f"{name} was given twice: expected each model once")
         if name in CATALOGUE and not only_runs:
             if (Path(name) / "model.json").exists():
-                raise ConfigurationError(f"{name} is a model, and a run here: write ./{name} for the run")
+                raise ConfigurationError(
+                    f"{name} is a model, and a run here: write ./{name} for the run, or rename it to train the model"
+                )
             continue
         if not Path(name).is_dir():
             hint = did_you_mean(name, CATALOGUE)

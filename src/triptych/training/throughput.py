@@ -6,6 +6,7 @@ the numbers that it used, and from which step on. A resumed or replayed run uses
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SHARE = 0.05
 """Share of the budget that timing may take."""
 WATCHED = "auto:"
 """Begins the stored numbers of a run whose threads are watched."""
+_NUMBER = re.compile("[0-9]+")
 
 
 class Schedule:
@@ -45,7 +47,7 @@ class Schedule:
         entries = str(text).removeprefix(WATCHED).split(",")
         for number, step in (_entry(part, str(text)) for part in entries):
             if (step == 0) == bool(self.changes):
-                raise ConfigurationError(f"threads={text}: {EXPECTED}")
+                raise _refused(str(text))
             self.changes[step] = number
 
     def at(self, step: int) -> int:
@@ -63,13 +65,17 @@ class Schedule:
         return ",".join(f"{n}@{since}" if since else f"{n}" for since, n in sorted(self.changes.items()))
 
 
-EXPECTED = "expected auto, a number such as 2, or numbers by step such as 2,1@340"
+def _refused(text: str) -> ConfigurationError:
+    most = threads.processors()
+    return ConfigurationError(
+        f"threads={text or repr(text)}: expected auto, a number from 1 to {most}, or numbers by step such as 2,1@340"
+    )
 
 
 def _entry(part: str, text: str) -> tuple[int, int]:
     number, at, step = part.partition("@")
-    if not number.isdecimal() or int(number) < 1 or (at and not step.isdecimal()):
-        raise ConfigurationError(f"threads={text}: {EXPECTED}")
+    if not _NUMBER.fullmatch(number) or int(number) < 1 or (at and not _NUMBER.fullmatch(step)):
+        raise _refused(text)
     return int(number), int(step or 0)
 
 
