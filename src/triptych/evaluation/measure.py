@@ -15,6 +15,7 @@ from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.figures import METRICS
 from triptych.evaluation.landscape import landscape
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure
 from triptych.metrics.seeds import over_seeds
@@ -170,6 +171,6 @@ def _measured(about: Measures, subject: Subject) -> Measures:
 
 def _density(subject: Subject) -> Tensor | None:
     try:
-        return landscape(subject.model, subject.protocol.real.data, mix(subject.protocol.seed, 101))
+        return landscape(subject.model, subject.protocol.real.data, mix(subject.protocol.seed, Stream.LANDSCAPE))
     except Unanswered:
         return None

@@ -14,6 +14,7 @@ from triptych.errors import ConfigurationError, DataError
 from triptych.evaluation.features.extractor import Extractor, Function, pixels
 from triptych.evaluation.features.resolve import resolve_extractor
 from triptych.evaluation.likelihood import IMPORTANCE_SAMPLES
+from triptych.evaluation.streams import Stream
 from triptych.event import Event
 from triptych.metrics.alterations import centres, nearest_altered
 from triptych.metrics.figure import Figure
@@ -155,7 +156,7 @@ class Protocol:
     @cached_property
     def real(self) -> Examples:
         """The n test examples that samples are compared with."""
-        return subset(self.test, self.samples, mix(self.seed, 1))
+        return subset(self.test, self.samples, mix(self.seed, Stream.REAL))
 
     @cached_property
     def real_features(self) -> Tensor:
@@ -176,12 +177,12 @@ class Protocol:
     def scored(self) -> Examples:
         """The test examples whose log-likelihood is measured."""
         most = min(_MOST_SCORED, 2 * _fit(self.event)) if self.count is None else self.count
-        return subset(self.test, most, mix(self.seed, 2))
+        return subset(self.test, most, mix(self.seed, Stream.SCORED))
 
     @cached_property
     def unseen(self) -> Examples:
         """The test examples that the yardstick of copying is made of, however many are scored."""
-        return subset(self.test, min(_MOST_SCORED, 2 * _fit(self.event)), mix(self.seed, 2))
+        return subset(self.test, min(_MOST_SCORED, 2 * _fit(self.event)), mix(self.seed, Stream.SCORED))
 
     @cached_property
     def held_out(self) -> Nearest:

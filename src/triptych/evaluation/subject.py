@@ -11,6 +11,7 @@ from triptych.data.examples import Examples, subset
 from triptych.errors import UserError
 from triptych.evaluation.likelihood import Likelihood, NestedBounds, likelihood_figures, log_likelihood, nested_bounds
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.streams import Stream
 from triptych.metrics.novelty import Nearest
 from triptych.metrics.steadiness import Course
 from triptych.models.base import Model
@@ -81,11 +82,11 @@ class Subject:
         """The n examples that are compared with data, as they were drawn."""
         seed = self.protocol.seed
         if self.given is None:
-            return subset(self.protocol.train, self.protocol.samples, mix(seed, 7))
+            return subset(self.protocol.train, self.protocol.samples, mix(seed, Stream.TRAINING_DATA))
         if isinstance(self.given, Examples):
             return self.given
         labels = self.protocol.real.labels if self.model.conditional else None
-        drawn: Examples = self.model.sample(self.protocol.samples, label=labels, seed=mix(seed, 5))
+        drawn: Examples = self.model.sample(self.protocol.samples, label=labels, seed=mix(seed, Stream.SAMPLES))
         return drawn
 
     @property
@@ -120,7 +121,9 @@ class Subject:
             raise Unanswered(
                 f"{type(model).__name__} gives {gives}: bounds by weighted codes are of models such as vae"
             )
-        return nested_bounds(model, protocol.scored, samples=protocol.importance, seed=mix(protocol.seed, 4))
+        return nested_bounds(
+            model, protocol.scored, samples=protocol.importance, seed=mix(protocol.seed, Stream.BOUNDS)
+        )
 
     @cached_property
     def likelihood(self) -> Likelihood:

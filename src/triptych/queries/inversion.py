@@ -16,6 +16,8 @@ from triptych.noise import Noise, mix
 from triptych.queries.codes import Spread, spread_of
 from triptych.running.progress import track
 
+_STARTS = 51
+"""The random stream of the codes that descents start from."""
 DRAWS = 256
 """Codes drawn from the prior that each example is first compared with."""
 _DESCENTS = 1024  # that are computed together
@@ -79,7 +81,7 @@ def invert(
         raise DataError("no examples were given: inversion needs at least 1")
     model.event.check(x.data)
     labels = model.labels(x.labels if label is None and model.conditional else label, len(x))
-    noise = Noise.of(mix(seed, 51), model.device)
+    noise = Noise.of(mix(seed, _STARTS), model.device)
     sampler = isinstance(model, LatentSampler)
     with model.asking():
         drawn = model.draw_codes(DRAWS, noise) if sampler else noise.normal((DRAWS, model.latent))

@@ -30,6 +30,8 @@ POINTS = 200
 """Points of a picture of 2-D vectors: one alone tells nothing."""
 SHOWN = 8
 """Real training examples that a person sees before the first pair."""
+_REAL, _MADE, _ARRANGED = 111, 112, 113
+"""Random streams: which examples, what is made, and the order of the pairs."""
 _CANVAS = 160
 _MARGIN = 0.15
 
@@ -69,14 +71,14 @@ def pairs_of(
         DataError: for too few test examples, vectors of another dimension than 2, or samples that are not finite.
         UnsupportedQuery: for a model that does not sample.
     """
-    generator = torch.Generator().manual_seed(mix(seed, 111))
+    generator = torch.Generator().manual_seed(mix(seed, _REAL))
     each, frame = (1, None) if test.event.is_image else (POINTS, _frame(test))
     places = _places(len(test), n * len(models), each, generator)
     found = {}
     for k, (name, model) in enumerate(models.items()):
         real = test[places[k * n : (k + 1) * n].flatten()]
         labels = real.labels if model.conditional else None
-        made = model.sample(len(real), label=labels, seed=mix(seed, 112, k))
+        made = model.sample(len(real), label=labels, seed=mix(seed, _MADE, k))
         if not bool(torch.isfinite(made.data).all()):
             raise DataError(f"{name}: some samples are not finite numbers: its training diverged")
         found[name] = Pairs(_pictures(real, frame), _pictures(made, frame))
@@ -109,7 +111,7 @@ def write_quiz(
 
     if exposure is not None and exposure < 1:
         raise ConfigurationError(f"an exposure of {exposure} ms: expected at least 1")
-    shown, key, sources = _arranged(pairs, torch.Generator().manual_seed(mix(seed, 113)))
+    shown, key, sources = _arranged(pairs, torch.Generator().manual_seed(mix(seed, _ARRANGED)))
     drawn = hashlib.sha256(json.dumps([shown, sources]).encode()).hexdigest()[:16]
     quiz = {"quiz": drawn, "pairs": shown, "pictures": sources, "exposure": exposure}
     pages = Environment(

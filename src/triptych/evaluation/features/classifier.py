@@ -13,6 +13,7 @@ from triptych.data.examples import Examples
 from triptych.data.stack import is_stacked
 from triptych.evaluation.features.extractor import Extractor
 from triptych.evaluation.features.net_cache import Record, kept
+from triptych.evaluation.streams import Stream
 from triptych.event import Event
 from triptych.metrics.figure import Figure
 from triptych.metrics.resolution import shrunk
@@ -87,7 +88,7 @@ def labels_net(
     assert train.labels is not None, "resolve_extractor checks for labels"
     classes = max(len(train.classes), int(train.labels.max()) + 1)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(seed, 0xFEA7))
+        torch.manual_seed(mix(seed, Stream.CLASSIFIER_WEIGHTS))
         net = LabelsNet(train.event, classes, is_stacked(train))
 
         def make() -> Record:
@@ -104,7 +105,7 @@ def _train(net: LabelsNet, train: Examples, seed: int) -> None:
     net.train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    batches = Batches(train, min(BATCH // net.images, len(train)), seed=mix(seed, 0xBA7C)).since(0)
+    batches = Batches(train, min(BATCH // net.images, len(train)), seed=mix(seed, Stream.CLASSIFIER_BATCHES)).since(0)
     for _ in track(range(STEPS), "training the classifier for features"):
         batch = next(batches)
         assert batch.label is not None

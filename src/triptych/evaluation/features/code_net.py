@@ -12,6 +12,7 @@ from triptych.data.batches import Batches
 from triptych.data.examples import Examples, subset
 from triptych.evaluation.features.extractor import Extractor
 from triptych.evaluation.features.net_cache import Record, kept
+from triptych.evaluation.streams import Stream
 from triptych.event import Event
 from triptych.metrics.figure import Figure, mean_and_error
 from triptych.metrics.resolution import shrunk
@@ -95,7 +96,7 @@ def code_net(
         An extractor of 32 features, or as many as an example has dimensions if fewer.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(seed, 82))
+        torch.manual_seed(mix(seed, Stream.CODE_WEIGHTS))
         net = CodeNet(train.event)
 
         def make() -> Record:
@@ -116,7 +117,7 @@ def _train(net: CodeNet, train: Examples, seed: int) -> None:
     net.train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    batches = Batches(_unlabelled(train), min(BATCH, len(train)), seed=mix(seed, 83)).since(0)
+    batches = Batches(_unlabelled(train), min(BATCH, len(train)), seed=mix(seed, Stream.CODE_BATCHES)).since(0)
     for _ in track(range(STEPS), "training the autoencoder for features"):
         loss = net.errors(next(batches).x).mean()
         optimizer.zero_grad()
@@ -124,7 +125,7 @@ def _train(net: CodeNet, train: Examples, seed: int) -> None:
         optimizer.step()
         schedule.step()
     net.eval()
-    codes = _chunked(net.raw, subset(train, MEASURED, mix(seed, 84)).data)
+    codes = _chunked(net.raw, subset(train, MEASURED, mix(seed, Stream.CODE_TRAIN)).data)
     spread = codes.var(0, unbiased=False).mean().sqrt()
     varies = spread > 1e-6 * codes.abs().amax()  # else rounding would be what is scaled up
     net.centre.copy_(codes.mean(0))
@@ -133,7 +134,10 @@ def _train(net: CodeNet, train: Examples, seed: int) -> None:
 
 def _measured(net: CodeNet, train: Examples, test: Examples, seed: int) -> Record:
     """Return the error of reconstructing test examples, and that of giving the training examples' mean for all."""
-    seen, unseen = subset(train, MEASURED, mix(seed, 84)), subset(test, MEASURED, mix(seed, 85))
+    seen, unseen = (
+        subset(train, MEASURED, mix(seed, Stream.CODE_TRAIN)),
+        subset(test, MEASURED, mix(seed, Stream.CODE_TEST)),
+    )
     error, deviation = mean_and_error(_chunked(net.errors, unseen.data))
     mean = _chunked(net.given, seen.data).mean(0)
     away = (_chunked(net.given, unseen.data) - mean).square().mean() / (4 if train.event.is_image else 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from triptych.evaluation.cost import speed as times
 from triptych.evaluation.cost.memory import sampling_memory
 from triptych.evaluation.figures.registry import COST, metric
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure
 from triptych.models.questions import Bounded, Encoder, Sampler
@@ -14,13 +15,13 @@ from triptych.noise import mix
 @metric("Sampling speed", "samples/s", COST, better=1)
 def speed(subject: Subject) -> Figure:
     """Return how many samples a second the model draws, warm."""
-    return times.sampling_speed(_sampler(subject), seed=mix(subject.protocol.seed, 6))
+    return times.sampling_speed(_sampler(subject), seed=mix(subject.protocol.seed, Stream.SAMPLING_SPEED))
 
 
 @metric("Latency of one sample", "one sample, ms", COST, better=-1)
 def latency(subject: Subject) -> Figure:
     """Return how long one sample takes, warm."""
-    return times.latency(_sampler(subject), seed=mix(subject.protocol.seed, 96))
+    return times.latency(_sampler(subject), seed=mix(subject.protocol.seed, Stream.LATENCY))
 
 
 @metric("Scoring speed", "scored/s", COST, better=1)
@@ -29,7 +30,7 @@ def scoring_speed(subject: Subject) -> Figure:
     model = subject.model
     if not isinstance(model, Bounded):
         raise Unanswered(f"{type(model).__name__} gives no bound on log p(x)")
-    return times.scoring_speed(model, subject.protocol.scored, seed=mix(subject.protocol.seed, 97))
+    return times.scoring_speed(model, subject.protocol.scored, seed=mix(subject.protocol.seed, Stream.SCORING_SPEED))
 
 
 @metric("Encoding speed", "encoded/s", COST, better=1)
@@ -44,7 +45,7 @@ def encoding_speed(subject: Subject) -> Figure:
 @metric("Memory of sampling", "memory, MiB", COST, better=-1)
 def memory(subject: Subject) -> Figure:
     """Return the most memory that drawing a batch of samples takes, weights included."""
-    return sampling_memory(_sampler(subject), seed=mix(subject.protocol.seed, 98))
+    return sampling_memory(_sampler(subject), seed=mix(subject.protocol.seed, Stream.MEMORY))
 
 
 def _sampler(subject: Subject) -> Sampler:

@@ -11,6 +11,7 @@ from triptych.evaluation.embeddings import classes_of
 from triptych.evaluation.features.classifier import LabelsNet
 from triptych.evaluation.figures.registry import SAMPLES, metric
 from triptych.evaluation.protocol import counted
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.agreement import classifier_of
 from triptych.evaluation.studies.extrapolation import frechet_bias
 from triptych.evaluation.subject import Subject, Unanswered
@@ -41,7 +42,9 @@ def fid(subject: Subject) -> Figure:
 @metric("Fréchet distance, n → ∞", "Fréchet, n → ∞", SAMPLES, better=-1, sized="samples", featured=True, compared=False)
 def fid_infinity(subject: Subject) -> Figure:
     """Return what the Fréchet distance falls to as the number of samples grows; see `frechet_bias`."""
-    bias = frechet_bias(subject.features, subject.protocol.real_features, mix(subject.protocol.seed, 61))
+    bias = frechet_bias(
+        subject.features, subject.protocol.real_features, mix(subject.protocol.seed, Stream.FRECHET_BIAS)
+    )
     return _figure("fid-infinity", subject, bias.infinite)
 
 
@@ -54,25 +57,25 @@ def kid(subject: Subject) -> Figure:
 @metric("Precision: samples among test data", "precision, %", SAMPLES, better=1, sized="samples", featured=True)
 def precision(subject: Subject) -> Figure:
     """Return the share of samples that lie among test data, in %; see `neighbourhoods.precision`."""
-    return _figure("precision", subject, _compared(subject, neighbourhoods.precision, 62), "%")
+    return _figure("precision", subject, _compared(subject, neighbourhoods.precision, Stream.PRECISION), "%")
 
 
 @metric("Recall: test data among samples", "recall, %", SAMPLES, better=1, sized="samples", featured=True)
 def recall(subject: Subject) -> Figure:
     """Return the share of test data that lies among samples, in %; see `neighbourhoods.recall`."""
-    return _figure("recall", subject, _compared(subject, neighbourhoods.recall, 63), "%")
+    return _figure("recall", subject, _compared(subject, neighbourhoods.recall, Stream.RECALL), "%")
 
 
 @metric("Density of test data around samples", "density", SAMPLES, better=1, sized="samples", featured=True)
 def density(subject: Subject) -> Figure:
     """Return how dense the test data are where samples lie, about 1 for real ones; see `neighbourhoods.density`."""
-    return _figure("density", subject, _compared(subject, neighbourhoods.density, 64))
+    return _figure("density", subject, _compared(subject, neighbourhoods.density, Stream.DENSITY))
 
 
 @metric("Coverage: test data with samples near", "coverage, %", SAMPLES, better=1, sized="samples", featured=True)
 def coverage(subject: Subject) -> Figure:
     """Return the share of test examples that have a sample near, in %; see `neighbourhoods.coverage`."""
-    return _figure("coverage", subject, _compared(subject, neighbourhoods.coverage, 65), "%")
+    return _figure("coverage", subject, _compared(subject, neighbourhoods.coverage, Stream.COVERAGE), "%")
 
 
 @metric("Inception-style score by a classifier", "score", SAMPLES, better=1, sized="samples")
@@ -90,7 +93,7 @@ def inception_score(subject: Subject) -> Figure:
     return Figure(value, error, "", f"inception-score-{counted(len(samples))}@{classifier.name}")
 
 
-def _compared(subject: Subject, formula: Callable[..., Estimate], stream: int | None = None) -> Estimate:
+def _compared(subject: Subject, formula: Callable[..., Estimate], stream: Stream | None = None) -> Estimate:
     """Apply a formula to real features, samples' features, and a seed where it takes one."""
     features = subject.protocol.real_features, subject.features
     seeds = {} if stream is None else {"seed": mix(subject.protocol.seed, stream)}

@@ -12,6 +12,7 @@ from triptych.evaluation.figures.registry import SAMPLES, metric
 from triptych.evaluation.mode_counts import mode_counts
 from triptych.evaluation.protocol import Protocol, counted
 from triptych.evaluation.smoothness import path_lengths
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure, mean_and_error, proportion
 from triptych.metrics.modes import covered, expected_covered, reverse_divergence
@@ -27,7 +28,7 @@ from triptych.noise import Noise, mix
 def sliced_wasserstein(subject: Subject) -> Figure:
     """Return the sliced Wasserstein distance of n samples to n test examples, on the protocol's features."""
     protocol = subject.protocol
-    found = sliced_distance(subject.features, protocol.real_features, seed=mix(protocol.seed, 71))
+    found = sliced_distance(subject.features, protocol.real_features, seed=mix(protocol.seed, Stream.SLICES))
     return Figure(found.value, found.error, "", _named("sliced-wasserstein", len(subject.features), subject))
 
 
@@ -44,7 +45,7 @@ def wasserstein(subject: Subject) -> Figure:
 @metric("Told from test data by a classifier", "told apart, %", SAMPLES, better=-1, sized="samples", featured=True)
 def two_sample(subject: Subject) -> Figure:
     """Return the share of samples and test examples that a logistic regression tells right; 50 % is none."""
-    return _told_apart(subject, "two-sample", "logistic", 72)
+    return _told_apart(subject, "two-sample", "logistic", Stream.TWO_SAMPLE)
 
 
 @metric(
@@ -58,13 +59,15 @@ def two_sample(subject: Subject) -> Figure:
 )
 def two_sample_neighbours(subject: Subject) -> Figure:
     """Return the share of samples and test examples that their nearest neighbours tell right; 50 % is none."""
-    return _told_apart(subject, "two-sample-neighbours", "neighbours", 73)
+    return _told_apart(subject, "two-sample-neighbours", "neighbours", Stream.TWO_SAMPLE_NEIGHBOURS)
 
 
-def _told_apart(subject: Subject, name: str, classifier: str, key: int) -> Figure:
+def _told_apart(subject: Subject, name: str, classifier: str, stream: Stream) -> Figure:
     protocol = subject.protocol
     try:
-        told = told_apart(subject.features, protocol.real_features, classifier=classifier, seed=mix(protocol.seed, key))
+        told = told_apart(
+            subject.features, protocol.real_features, classifier=classifier, seed=mix(protocol.seed, stream)
+        )
     except DataError as error:
         raise Unanswered(str(error)) from None
     figure = proportion(told.correct, told.of, _named(name, len(subject.features), subject))
@@ -109,8 +112,8 @@ def path_length(subject: Subject) -> Figure:
     if not isinstance(model, LatentSampler):
         raise Unanswered(f"{type(model).__name__} draws no codes to walk between: models such as vae and gan do")
     n, seed = protocol.samples, protocol.seed
-    start, end = (model.sample_codes(n, seed=mix(seed, key)) for key in (74, 75))
-    noise = Noise.of(mix(seed, 76))
+    start, end = (model.sample_codes(n, seed=mix(seed, stream)) for stream in (Stream.WALK_START, Stream.WALK_END))
+    noise = Noise.of(mix(seed, Stream.WALK_LABELS))
     labels = model.labels(protocol.real.labels if model.conditional else None, n, noise)
     _check_shades(protocol, _expected(model, start[:8], None if labels is None else labels[:8]))
 

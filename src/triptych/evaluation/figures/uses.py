@@ -8,6 +8,7 @@ from triptych.data.examples import subset
 from triptych.evaluation.embeddings import classes_of, encoded
 from triptych.evaluation.features.classifier import LabelsNet
 from triptych.evaluation.figures.registry import USES, metric
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.agreement import classified, classifier_of
 from triptych.evaluation.studies.reject import check_classes, told
 from triptych.evaluation.studies.representation import probe_accuracy as accuracy_of_probe
@@ -27,8 +28,8 @@ def probe_accuracy(subject: Subject) -> Figure:
     """Return how well logistic regression reads classes off codes, in %, with its binomial error; see `probe`."""
     model, protocol = subject.model, subject.protocol
     model.encode  # noqa: B018 - before labels are looked at: a model without codes says so
-    train = subset(protocol.train, LEARNT, mix(protocol.seed, 94))
-    test = subset(protocol.test, TRIED, mix(protocol.seed, 95))
+    train = subset(protocol.train, LEARNT, mix(protocol.seed, Stream.PROBE_ACCURACY_TRAIN))
+    test = subset(protocol.test, TRIED, mix(protocol.seed, Stream.PROBE_ACCURACY_TEST))
     classes = classes_of(train), classes_of(test)
     check_classes(subject)
     found = accuracy_of_probe(encoded(model, train, test), *classes, few=None)
@@ -62,5 +63,5 @@ def bayes_accuracy(subject: Subject) -> Figure:
     """Return how many test examples the class-conditional density classifies right, in %; see `reject`."""
     protocol = subject.protocol
     most = min(CLASSIFIED, max(FEWEST, NUMBERS // protocol.event.dims))
-    found = told(subject, subset(protocol.test, most, mix(protocol.seed, 93)))
+    found = told(subject, subset(protocol.test, most, mix(protocol.seed, Stream.BAYES_ACCURACY)))
     return proportion(int(found.right.sum()), len(found.labels), found.protocol)

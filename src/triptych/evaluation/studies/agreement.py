@@ -9,6 +9,7 @@ from triptych.data.examples import Examples
 from triptych.evaluation.embeddings import classes_of
 from triptych.evaluation.features.classifier import LabelsNet, labels_net
 from triptych.evaluation.features.extractor import Extractor
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure, proportion
@@ -76,7 +77,7 @@ def agreement(subject: Subject) -> Table:
         raise Unanswered(f"the model has {model.classes} classes, the data {len(names)}: they are not the same")
     each = min(A_CLASS, AT_MOST // model.classes)
     asked = torch.arange(model.classes).repeat_interleave(each)
-    drawn: Examples = model.sample(len(asked), label=asked, seed=mix(protocol.seed, 41))
+    drawn: Examples = model.sample(len(asked), label=asked, seed=mix(protocol.seed, Stream.AGREEMENT))
     if not bool(torch.isfinite(drawn.data).all()):
         raise Unanswered("samples that are not finite numbers: the training diverged")
     obtained, test = classified(net, drawn), protocol.test

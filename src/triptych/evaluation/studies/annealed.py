@@ -13,6 +13,7 @@ from torch import Tensor
 from triptych.data.examples import Examples, subset
 from triptych.evaluation.likelihood import likelihood_protocol
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.observation import TRIED, Observation, observation_of
 from triptych.evaluation.studies.partial import Part, Parts
 from triptych.evaluation.studies.registry import Table
@@ -82,18 +83,18 @@ class Annealer:
         """The test examples: `EXAMPLES` of them, unless the protocol's number was chosen."""
         if self.protocol.count is not None:
             return self.protocol.scored
-        return subset(self.protocol.test, EXAMPLES, mix(self.protocol.seed, 51))
+        return subset(self.protocol.test, EXAMPLES, mix(self.protocol.seed, Stream.ANNEALED_TEST))
 
     @cached_property
     def _tried(self) -> Examples:
-        return subset(self.protocol.train, TRIED, mix(self.protocol.seed, 52))
+        return subset(self.protocol.train, TRIED, mix(self.protocol.seed, Stream.ANNEALED_TRAIN))
 
     @cached_property
     def observation(self) -> Observation:
         """What p(x | z) is."""
 
         def make() -> Part:
-            found = observation_of(self.model, self._tried, mix(self.protocol.seed, 53))
+            found = observation_of(self.model, self._tried, mix(self.protocol.seed, Stream.OBSERVATION))
             return {"scale": torch.tensor([found.scale or 0.0, found.at_edge], dtype=torch.float64)}
 
         scale, at_edge = self._parts.part("observation", make)["scale"].tolist()
@@ -112,7 +113,9 @@ class Annealer:
 
         def make(part: slice, index: int, ticks: Iterator[int]) -> Annealed:
             own = None if labels is None else labels[part]
-            return self._forward(data[part], own, Noise.of(mix(self.protocol.seed, 54, index), self._device), ticks)
+            return self._forward(
+                data[part], own, Noise.of(mix(self.protocol.seed, Stream.FORWARD, index), self._device), ticks
+            )
 
         return self._in_parts("test", len(data), self.protocol.annealing[0], "annealing", make)
 
@@ -121,11 +124,13 @@ class Annealer:
         count, seed = min(SIMULATED, len(self.scored)), self.protocol.seed
         labels = self.model.labels(self.scored[:count].labels if self.model.conditional else None, count)
         with self.model.asking():
-            codes, data = self.observation.simulated(count, labels, Noise.of(mix(seed, 55), self._device))
+            codes, data = self.observation.simulated(count, labels, Noise.of(mix(seed, Stream.SIMULATED), self._device))
 
         def there(part: slice, index: int, ticks: Iterator[int]) -> Annealed:
             own = None if labels is None else labels[part]
-            return self._forward(data[part], own, Noise.of(mix(seed, 56, index), self._device), ticks)
+            return self._forward(
+                data[part], own, Noise.of(mix(seed, Stream.SIMULATED_FORWARD, index), self._device), ticks
+            )
 
         steps, chains = self.protocol.annealing
         lower = self._in_parts("simulated", count, steps, "annealing simulated examples", there)
@@ -133,7 +138,7 @@ class Annealer:
         def back(part: slice, index: int, ticks: Iterator[int]) -> Annealed:
             target = self.observation.target(data[part], None if labels is None else labels[part], chains)
             start, sizes = codes[part].repeat_interleave(chains, 0), lower.sizes[part].to(self._device)
-            noise = Noise.of(mix(seed, 57, index), self._device)
+            noise = Noise.of(mix(seed, Stream.SIMULATED_REVERSE, index), self._device)
             return reverse(target, start, schedule(steps), sizes, noise, ticks)
 
         return Bracket(lower, self._in_parts("reversed", count, steps, "annealing back", back))

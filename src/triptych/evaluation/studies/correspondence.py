@@ -9,6 +9,7 @@ from triptych.data.domains import DOMAINS
 from triptych.data.examples import subset
 from triptych.evaluation.embeddings import classes_of
 from triptych.evaluation.features.classifier import LabelsNet
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.agreement import classified, classifier_of
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
@@ -57,10 +58,10 @@ def domains(subject: Subject) -> Table:
         raise Unanswered(f"{type(model).__name__} has no two domains of one code: see coupled-gan")
     if name is None or model.classes != 2 or model.event.levels is None:
         raise Unanswered("the data's domains were not made by --domains: what corresponds is not known")
-    codes = model.sample_codes(PAIRS, seed=mix(protocol.seed, 61))
+    codes = model.sample_codes(PAIRS, seed=mix(protocol.seed, Stream.DOMAIN_CODES))
     first, second = (model.decode(codes, label=label).data for label in (0, 1))
     top = model.event.levels - 1
-    others = _others(len(codes), mix(protocol.seed, 62))
+    others = _others(len(codes), mix(protocol.seed, Stream.OTHER_CODES))
     changed = DOMAINS[name](first, top)
     test = protocol.test
     assert test.labels is not None, "domains are labels"
@@ -69,7 +70,9 @@ def domains(subject: Subject) -> Table:
         "samples": (_mean(correlations(changed, second)), _mean(correlations(changed, second[others]))),
         "test data": (
             Figure(1.0, None, "", "by-definition"),
-            _mean(correlations(unrelated, unrelated[_others(len(unrelated), mix(protocol.seed, 63))])),
+            _mean(
+                correlations(unrelated, unrelated[_others(len(unrelated), mix(protocol.seed, Stream.OTHER_TEST_DATA))])
+            ),
         ),
     }
     title = f"one code in two domains: '{name}' of the first, correlated with the second, {PAIRS:,} codes"
@@ -95,17 +98,17 @@ def identity(subject: Subject) -> Table:
     extractor = classifier_of(subject)
     net = extractor.function
     assert isinstance(net, LabelsNet)
-    codes = model.sample_identities(PAIRS, 2, seed=mix(protocol.seed, 64))
+    codes = model.sample_identities(PAIRS, 2, seed=mix(protocol.seed, Stream.IDENTITY_CODES))
     first, second = (classified(net, model.decode(codes[:, side])) for side in (0, 1))
-    test = subset(protocol.test, PAIRS, mix(protocol.seed, 65))
+    test = subset(protocol.test, PAIRS, mix(protocol.seed, Stream.IDENTITY_TEST))
     assert test.labels is not None, "the splits are labelled alike"
-    pairs = partners(test.labels, Noise.of(mix(protocol.seed, 66)))
+    pairs = partners(test.labels, Noise.of(mix(protocol.seed, Stream.IDENTITY_PAIRS)))
     if pairs is None:
         raise Unanswered(f"no two of the {len(test)} test examples have the same label")
     told, (one, other) = classified(net, test), pairs
     rows: dict[str, tuple[Figure, ...]] = {
-        "samples": _agreeing(first, second, mix(protocol.seed, 67)),
-        "test data": _agreeing(told[one], told[other], mix(protocol.seed, 68)),
+        "samples": _agreeing(first, second, mix(protocol.seed, Stream.IDENTITY_SAMPLES_BY_CHANCE)),
+        "test data": _agreeing(told[one], told[other], mix(protocol.seed, Stream.IDENTITY_TEST_BY_CHANCE)),
     }
     return Table("pairs that are of one class", ("same identity, %", "any two, %"), rows, f"told by a {extractor.note}")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from triptych.data.examples import Examples, subset
 from triptych.evaluation.embeddings import encoded, principal, raw
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.alignment import BINS, TREES, Array, Embedding, dci, jackknife, mig, sap, threshold_hits
@@ -54,8 +55,8 @@ def disentanglement(subject: Subject) -> Table:
         UnsupportedQuery: for a model without codes.
     """
     seed = subject.protocol.seed
-    train = subset(subject.protocol.train, USED, mix(seed, 31))
-    test = subset(subject.protocol.test, USED, mix(seed, 32))
+    train = subset(subject.protocol.train, USED, mix(seed, Stream.FACTORS_TRAIN))
+    test = subset(subject.protocol.test, USED, mix(seed, Stream.FACTORS_TEST))
     factors, names = factors_of(train, test)
     codes = encoded(subject.model, train, test)
     found = scores(codes, factors, seed)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from triptych.data.examples import Examples
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject
 from triptych.metrics.figure import Figure, proportion
@@ -124,7 +125,7 @@ def within(examples: Examples, *, seed: int = 0) -> Duplicates:
     first = first_equal(examples.data)
     kept = (first < 0).nonzero()[:, 0]
     single = examples if len(kept) == len(examples) else examples[kept]
-    own = _affordable(single, single, mix(seed, 86))
+    own = _affordable(single, single, mix(seed, Stream.DUPLICATES_WITHIN))
     near = _near(single, own, single, own=True)
     either = torch.stack([near.amax(1), near.amin(1)], 1).unique(dim=0)  # type: ignore[no-untyped-call]
     return Duplicates(_pairs(first), kept[either], len(own), len(examples))
@@ -141,7 +142,7 @@ def between(queries: Examples, reference: Examples, *, seed: int = 0) -> Duplica
     first = first_equal(queries.data, reference.data)
     kept = (first < 0).nonzero()[:, 0]
     single = queries if len(kept) == len(queries) else queries[kept]
-    chosen = _affordable(single, reference, mix(seed, 87))
+    chosen = _affordable(single, reference, mix(seed, Stream.DUPLICATES_BETWEEN))
     near = _near(single, chosen, reference, own=False)
     near[:, 0] = kept[near[:, 0]]
     return Duplicates(_pairs(first), near, len(chosen), len(queries))

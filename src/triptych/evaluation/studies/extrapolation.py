@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from triptych.evaluation.protocol import counted
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.distances import Estimate, frechet_distance
@@ -128,7 +129,7 @@ def fid_bias(subject: Subject) -> Table:
         ['n = 50', 'n = 25', 'n = 16', 'n = 12', 'n = 10', 'n → ∞']
     """
     protocol = subject.protocol
-    bias = frechet_bias(subject.features, protocol.real_features, mix(protocol.seed, 61))
+    bias = frechet_bias(subject.features, protocol.real_features, mix(protocol.seed, Stream.FRECHET_BIAS))
     extractor = protocol.extractor.name
     rows: dict[str, tuple[Figure, ...]] = {}
     for parts, (size, found) in enumerate(zip(bias.sizes, bias.distances, strict=True), 1):

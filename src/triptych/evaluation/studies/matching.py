@@ -6,6 +6,7 @@ import numpy as np
 
 from triptych.data.examples import Examples, subset
 from triptych.evaluation.embeddings import classes_of
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.alignment import Array
@@ -72,8 +73,8 @@ def matching(subject: Subject) -> Table:
     codes = [code for code in named if code.kind == CATEGORICAL]
     if not codes or not isinstance(model, Encoder):
         raise Unanswered(f"{type(model).__name__} has no categorical code that it reads off examples: see infogan")
-    train = subset(protocol.train, MATCHED, mix(protocol.seed, 51))
-    test = subset(protocol.test, TESTED, mix(protocol.seed, 52))
+    train = subset(protocol.train, MATCHED, mix(protocol.seed, Stream.MATCHED_TRAIN))
+    test = subset(protocol.test, TESTED, mix(protocol.seed, Stream.MATCHED_TEST))
     classes, tested = classes_of(train), classes_of(test)
     rows: dict[str, tuple[Figure, ...]] = {}
     for code in codes:

@@ -9,6 +9,7 @@ from torch import Tensor
 from triptych.data.examples import Examples, subset
 from triptych.errors import DataError, UnsupportedQuery
 from triptych.evaluation.protocol import Protocol
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.studies.reject import check_classes
 from triptych.evaluation.subject import Subject, Unanswered
@@ -44,7 +45,7 @@ def outliers(subject: Subject) -> Table:
     if protocol.against is None:
         raise Unanswered("outliers are of other data: give --against DATA")
     own = protocol.scored
-    other = subset(protocol.against, len(own), mix(protocol.seed, 97))
+    other = subset(protocol.against, len(own), mix(protocol.seed, Stream.OUTLIERS))
     scores, missing = _scores(subject, own, other)
     if not scores:
         raise Unanswered("; ".join(map(str, missing.values())))
@@ -81,7 +82,7 @@ def _of_likelihood(subject: Subject, own: Examples, other: Examples) -> Scores:
     """Return the raw likelihood, and the scores that correct it."""
     model, protocol = subject.model, subject.protocol
     check_classes(subject)
-    train = subset(protocol.train, ORDINARY, mix(protocol.seed, 98))
+    train = subset(protocol.train, ORDINARY, mix(protocol.seed, Stream.ORDINARY))
     inside, outside, typical = (_surprise(model, protocol, x) for x in (own, other, train))
     found = {
         "likelihood": (inside, outside),
@@ -98,7 +99,7 @@ def _of_likelihood(subject: Subject, own: Examples, other: Examples) -> Scores:
 def _surprise(model: Model, protocol: Protocol, x: Examples) -> Tensor:
     """Return -log p(x) or an upper bound on it, `(N,)` nats, whatever the labels of x."""
     model.log_prob_bounds  # noqa: B018 - it says so if the model does not answer
-    bare, seed = Examples(x.data, x.event), mix(protocol.seed, 99)
+    bare, seed = Examples(x.data, x.event), mix(protocol.seed, Stream.OUTLIER_BOUNDS)
     if model.embedding:
         raise Unanswered("a model of vectors has a likelihood of an example with its vector, and not of the example")
     if model.classes:

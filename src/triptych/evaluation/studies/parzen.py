@@ -13,6 +13,7 @@ from torch import Tensor
 from triptych.data.examples import Examples, subset
 from triptych.errors import DataError
 from triptych.evaluation.protocol import Protocol, counted
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.event import Event
@@ -167,8 +168,8 @@ def points(protocol: Protocol) -> Points:
     held = min(VALIDATED, len(protocol.train) // 4)
     if not held:
         raise DataError(f"{len(protocol.train)} training examples: a bandwidth is chosen on a quarter, of 4 or more")
-    drawn = subset(protocol.train, held + protocol.kernels, mix(protocol.seed, 31))
-    order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(mix(protocol.seed, 32)))
+    drawn = subset(protocol.train, held + protocol.kernels, mix(protocol.seed, Stream.PARZEN_TRAIN))
+    order = torch.randperm(len(drawn), generator=torch.Generator().manual_seed(mix(protocol.seed, Stream.PARZEN_ORDER)))
     valid, real = points_of(drawn[order[:held]]), points_of(drawn[order[held:]])
     return Points(real, valid, points_of(protocol.scored))
 
@@ -182,8 +183,12 @@ def sampled(subject: Subject) -> Tensor:
     model, protocol, seed = subject.model, subject.protocol, subject.protocol.seed
     if not isinstance(model, Sampler):
         raise Unanswered(f"{type(model).__name__} does not sample")
-    labels = _as_in_training(protocol.train, protocol.kernels, mix(seed, 33)) if model.conditional else None
-    samples = points_of(model.sample(protocol.kernels, label=labels, seed=mix(seed, 34)))
+    labels = (
+        _as_in_training(protocol.train, protocol.kernels, mix(seed, Stream.PARZEN_LABELS))
+        if model.conditional
+        else None
+    )
+    samples = points_of(model.sample(protocol.kernels, label=labels, seed=mix(seed, Stream.PARZEN_SAMPLES)))
     bad = int((~torch.isfinite(samples)).any(1).sum())
     if bad:
         raise Unanswered(f"{bad} of {len(samples)} samples are not finite numbers: the training diverged")

@@ -11,6 +11,7 @@ from torch import Tensor
 from triptych.data.examples import Examples
 from triptych.errors import DataError
 from triptych.evaluation.embeddings import classes_of
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.calibration import calibrated_error, calibration_error, log_loss
@@ -111,7 +112,7 @@ def told(subject: Subject, x: Examples) -> Told:
     check_classes(subject)
     prior = class_prior(protocol.train, model.classes)
     try:
-        found = bayes_classifier(model, prior, seed=mix(protocol.seed, 91))(x)
+        found = bayes_classifier(model, prior, seed=mix(protocol.seed, Stream.BAYES_CLASSIFIER))(x)
     except DataError as reason:
         raise Unanswered(str(reason)) from None
     kind = "exact" if isinstance(model, Density) else f"iwae-{CODES}"
@@ -153,7 +154,7 @@ def reject(subject: Subject) -> Table:
             accuracy_at(posterior.log_odds, right, percent / 100),
             accuracy_at(posterior.log_evidence, right, percent / 100),
             calibration_error(confidence[kept], right[kept]),
-            calibrated_error(confidence[kept], seed=mix(subject.protocol.seed, 92)),
+            calibrated_error(confidence[kept], seed=mix(subject.protocol.seed, Stream.CALIBRATION)),
             log_loss(posterior.log_posterior[kept], found.labels[kept]),
         )
     columns = ("right, by posterior, %", "right, by p(x), %", "ECE, %", "ECE if calibrated, %", "log loss, nats")

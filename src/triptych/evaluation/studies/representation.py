@@ -10,6 +10,7 @@ import numpy as np
 from triptych.data.examples import Examples, subset
 from triptych.errors import DataError
 from triptych.evaluation.embeddings import classes_of, encoded, untrained, yardsticks
+from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.alignment import Array, Embedding
@@ -112,8 +113,8 @@ def clusters(subject: Subject) -> Table:
         UnsupportedQuery: for a model without codes.
     """
     seed = subject.protocol.seed
-    train = subset(subject.protocol.train, LABELLED, mix(seed, 21))
-    test = subset(subject.protocol.test, CLUSTERED, mix(seed, 22))
+    train = subset(subject.protocol.train, LABELLED, mix(seed, Stream.CLUSTERS_TRAIN))
+    test = subset(subject.protocol.test, CLUSTERED, mix(seed, Stream.CLUSTERS_TEST))
     classes = classes_of(test)
     fewer = np.random.default_rng(seed).permutation(len(test))[:SHIFTED]
     rows = {}
@@ -208,8 +209,8 @@ def probe(subject: Subject) -> Table:
         DataError: for a class of fewer than 10 examples.
     """
     seed = subject.protocol.seed
-    train = subset(subject.protocol.train, LABELLED, mix(seed, 23))
-    test = subset(subject.protocol.test, TESTED, mix(seed, 24))
+    train = subset(subject.protocol.train, LABELLED, mix(seed, Stream.PROBE_TRAIN))
+    test = subset(subject.protocol.test, TESTED, mix(seed, Stream.PROBE_TEST))
     labels = classes_of(train), classes_of(test)
     rows: dict[str, tuple[Figure, ...]] = {}
     for name, space in yardsticks(subject, train, test).items():
@@ -229,7 +230,7 @@ _PROBE_NOTE = (
 def _of_untrained(subject: Subject, train: Examples, test: Examples, labels: tuple[Array, Array]) -> tuple[Figure, ...]:
     seed = subject.protocol.seed
     try:
-        space = encoded(untrained(subject.model, mix(seed, 25)), train, test)
+        space = encoded(untrained(subject.model, mix(seed, Stream.UNTRAINED)), train, test)
     except Unanswered as reason:
         return tuple(Figure(None, unit="%", note=str(reason)) for _ in range(2))
     return tuple(probe_accuracy(space, *labels, few=few, seed=seed) for few in (FEW, None))
