@@ -49,7 +49,8 @@ def test_the_layer_that_a_number_was_lost_in_is_named(digits, tmp_path, name, op
     layer = own[len(own) // 2]
     calls = 7 if name == "gan" else 3  # a critic judges thrice a round: real, made, and made for the generator
     with pytest.raises(NonFiniteError, match="at step 3") as stopped:
-        tp.fit(poisoned(model, layer, calls, how), digits, steps=9, run=tmp_path / name, progress=False)
+        sick = poisoned(model, layer, calls, how)
+        tp.fit(sick, digits, steps=9, threads=1, run=tmp_path / name, progress=False)  # timing threads is calls as well
     said = f"first in the output of {layer})" if how == "output" else "first in the gradient of "
     assert said in str(stopped.value)
     (found,) = diagnosed(read_metrics(tmp_path / name / "metrics.jsonl"))
@@ -78,7 +79,7 @@ def test_a_term_that_is_lost_behind_the_layers_is_named_also_after_a_resumption(
 
     def fit(**options):
         model = tp.GAN(train.event, hidden=8, penalty=fails)
-        tp.fit(model, train, run=tmp_path, log_every=2, sample_every=100, progress=False, **options)
+        tp.fit(model, train, run=tmp_path, log_every=2, sample_every=100, threads=1, progress=False, **options)
         return diagnosed(read_metrics(tmp_path / "metrics.jsonl"))
 
     assert fit(steps=4) == []

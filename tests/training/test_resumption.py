@@ -142,7 +142,9 @@ def test_a_checkpoint_of_figures_that_are_not_finite_is_never_written(tmp_path, 
     monkeypatch.setattr(Training, "reads_each_turn", property(lambda self: False))
     model = Breaks(examples.event, latent=2, hidden=8, encoder="mlp", decoder="mlp")
     with pytest.raises(tp.UserError, match="at step 12; the last good checkpoint is .*step-000000010"):
-        tp.fit(model, examples, steps=60, batch_size=32, checkpoint_every=10, run=tmp_path / "r", progress=False)
+        tp.fit(
+            model, examples, steps=60, batch_size=32, checkpoint_every=10, threads=1, run=tmp_path / "r", progress=False
+        )
     tensors, record = read_tensors(sorted((tmp_path / "r" / "checkpoints").glob("*.safetensors"))[-1])
     assert record["step"] == 10 and all(bool(torch.isfinite(t).all()) for t in tensors.values())
 
@@ -159,7 +161,8 @@ def test_labels_reach_generator_and_critic_alike(examples):
             seen.append(("judged as", label))
             return super().opinion(x, label)
 
-    tp.fit(Watched(examples.event, hidden=8, classes=3), examples, steps=2, batch_size=16, progress=False)
+    watched = Watched(examples.event, hidden=8, classes=3)
+    tp.fit(watched, examples, steps=2, batch_size=16, threads=1, progress=False)
     rounds = [seen[:5], seen[5:]]
     for one in rounds:
         assert [name for name, _ in one] == ["made for", "judged as", "judged as", "made for", "judged as"]
