@@ -10,7 +10,8 @@ import triptych as tp
 from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
 from triptych.models.completion import _resampled
 from triptych.noise import Noise
-from triptych.queries import answers, interpolate, likelihood_kind
+from triptych.queries import interpolate, likelihood_kind
+from triptych.testing import LAWS
 
 EVENT = tp.Event((1, 8, 8), 17)
 
@@ -29,7 +30,30 @@ def test_a_question_that_is_not_answered_names_those_that_are():
         "lower bound",
         "exact",
     )
-    assert set(answers(tp.PixelCNN)) == {"sample", "log_prob", "log_prob_bounds", "complete"}
+    exact = tp.PixelCNN(EVENT, channels=4, layers=2)
+    assert set(exact.answers) == {"sample", "log_prob", "log_prob_bounds", "complete"}
+    context = tp.build("context-autoencoder", EVENT, hidden=8, adversarial=0.1)
+    assert context.answers == ("encode", "complete"), "its critic is its own affair"
+
+
+def test_a_model_answers_what_it_declares_and_not_what_happens_to_have_the_name():
+    class Named(tp.ContextAutoencoder):
+        def judge(self, x):
+            return x
+
+    model = Named(EVENT, hidden=8)
+    assert "judge" not in model.answers
+    with pytest.raises(AssertionError, match="judge is not declared, but is there"):
+        LAWS["undeclared queries are refused"](model)
+
+    class Coded(tp.VAE):
+        @property
+        def answers(self):
+            return tuple(name for name in super().answers if name != "log_prob_bounds")
+
+    assert LAWS["undeclared queries are refused"](Coded(EVENT, hidden=8)), "an instance has the last word"
+    with pytest.raises(UnsupportedQuery, match="Coded does not answer log_prob_bounds"):
+        Coded(EVENT, hidden=8).log_prob_bounds(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
 
 
 def test_examples_of_another_event_are_refused():

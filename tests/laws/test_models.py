@@ -8,7 +8,6 @@ import pytest
 from triptych.catalogue import CATALOGUE, build, name_of
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
-from triptych.queries import answers
 from triptych.testing import LAWS, LAWS_OF_SIBLINGS, check_model, examples_of
 
 EVENTS = {
@@ -66,7 +65,7 @@ def test_every_model_obeys_the_laws(name, kind, classes):
         return
     model = small(name, event_of(name, kind), classes=classes)
     checked = check_model(model, siblings=False)
-    unanswered = set() if "sample" in answers(model) else {"a seed gives its samples"}
+    unanswered = set() if "sample" in model.answers else {"a seed gives its samples"}
     assert set(list(LAWS)[:7]) - unanswered <= set(checked)
 
 
@@ -110,7 +109,7 @@ def test_options_of_autoencoders_obey_the_laws(name, arguments):
 def test_a_label_is_refused_where_there_is_none_and_out_of_range(name):
     def ask(classes, label):
         model = small(name, EVENTS["binary"], classes=classes)
-        if "sample" in answers(model):
+        if "sample" in model.answers:
             return model.sample(2, label=label)
         return model.encode(examples_of(model.event, 2), label=label)
 

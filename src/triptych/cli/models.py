@@ -23,7 +23,8 @@ def models(
     import json
 
     from triptych.catalogue import CATALOGUE
-    from triptych.queries import answers, likelihood_kind
+    from triptych.models.base import declared
+    from triptych.queries import likelihood_kind
 
     if as_json:
         listed = {
@@ -32,7 +33,7 @@ def models(
                 "reference": entry.reference,
                 "summary": entry.summary,
                 "likelihood": likelihood_kind(entry.model),
-                "answers": answers(entry.model),
+                "answers": declared(entry.model),
             }
             for name, entry in CATALOGUE.items()
         }
@@ -49,7 +50,7 @@ def models(
         if entry.family != family:
             family = entry.family
             table.add_row(f"[bold]{family}[/bold]")
-        asked = ", ".join(answers(entry.model))
+        asked = ", ".join(declared(entry.model))
         table.add_row(f" {name}", likelihood_kind(entry.model), asked, entry.reference)
     Console().print(table)
     print("\nMore of one: triptych explain MODEL. Its options: triptych train MODEL --help.")
@@ -79,15 +80,15 @@ def _explain_model(name: str) -> None:
 
     from triptych.catalogue import CATALOGUE
     from triptych.cli.options import argument_help
-    from triptych.models.base import QUESTIONS
-    from triptych.queries import answers, likelihood_kind
+    from triptych.models.base import QUESTIONS, declared
+    from triptych.queries import likelihood_kind
     from triptych.specs import listed
 
     entry = CATALOGUE[name]
     text = inspect.cleandoc(entry.model.__doc__ or "").split("\nArgs:")[0].strip()
     print(f"{name} · {entry.family} · {entry.reference}\n{entry.summary}\n\n{text}\n")
     print(f"log p(x): {likelihood_kind(entry.model)}\nanswers:")
-    for query in answers(entry.model):
+    for query in declared(entry.model):
         print(f"  {query:<16} {QUESTIONS[query]}")
     print("options:")
     parameters = inspect.signature(entry.model).parameters
@@ -103,7 +104,6 @@ def _explain_model(name: str) -> None:
 
 
 def _explain_run(run: Path) -> None:
-    from triptych.queries import answers
     from triptych.reports.curves import terms_of
     from triptych.training import load
     from triptych.training.checkpoint import read_description
@@ -114,7 +114,7 @@ def _explain_run(run: Path) -> None:
     model = load(run)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{run}: {description['model']} on {model.event}, {parameters:,} parameters")
-    print(f"answers: {', '.join(answers(model))}")
+    print(f"answers: {', '.join(model.answers)}")
     print("arguments: " + ", ".join(f"{k}={v}" for k, v in description["arguments"].items()))
     if (run / "config.yaml").exists():
         config = read_config(run / "config.yaml")
@@ -130,12 +130,10 @@ def _explain_run(run: Path) -> None:
 
 def next_step(run: Path, model: Model) -> str:
     """Return a command that shows what a trained model answers."""
-    from triptych.queries import answers
-
     shown = {
         "sample": f"sample {run} -n 64 -o samples.png",
         "reconstruct": f"reconstruct {run} -o reconstructed.png",
         "complete": f"complete {run} --keep around -n 1 -o completed.png",  # what a context-autoencoder has learnt
     }
-    verb = next((verb for query, verb in shown.items() if query in answers(model)), f"explain {run}")
+    verb = next((verb for query, verb in shown.items() if query in model.answers), f"explain {run}")
     return f"triptych {verb}"

@@ -21,7 +21,7 @@ from triptych.metrics.figure import Figure
 from triptych.metrics.seeds import over_seeds
 from triptych.models.base import Model
 from triptych.noise import mix
-from triptych.queries import answers, likelihood_kind
+from triptych.queries import likelihood_kind
 from triptych.running.progress import task
 
 
@@ -119,7 +119,7 @@ def measure_subject(name: str, subject: Subject) -> Measures:
         raise DataError(f"{name} is a model of a {model.event}, the data is a {protocol.event}")
     entry = CATALOGUE.get(name_of(model))
     family = entry.family if entry else "user's own"
-    found = Measures(name, family, type(model).__name__, answers(model), likelihood_kind(model), {})
+    found = Measures(name, family, type(model).__name__, model.answers, likelihood_kind(model), {})
     return _measured(found, subject)
 
 

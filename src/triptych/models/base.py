@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from abc import ABC, abstractmethod
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +81,40 @@ QUESTIONS = {
     "judge": "what the critic of a game says of an example",
     "complete": "the unknown part of an example",
 }
-"""Every primitive query, and what it gives. A model answers those whose classes it derives from."""
+"""Every primitive query, and what it gives. A model declares those that it answers; see `Model.answers`."""
+
+_QUERIES: set[Callable[..., Any]] = set()
+
+if TYPE_CHECKING:
+    query = final
+else:
+
+    class query:
+        """Declare a public method as one of `QUESTIONS`: only a model that lists it in its `answers` has it."""
+
+        def __init__(self, method: Callable[..., Any]) -> None:
+            assert method.__name__ in QUESTIONS, f"{method.__name__} is no question"
+            _QUERIES.add(method)
+            functools.update_wrapper(self, method)
+
+        def __get__(self, model: Model | None, kind: type[Model]) -> Callable[..., Any]:
+            """Return the method; of a model that does not answer raise what `Model.__getattr__` explains."""
+            if model is None:
+                return self.__wrapped__
+            if self.__name__ not in model.answers:
+                raise AttributeError
+            return MethodType(self.__wrapped__, model)
+
+
+def declared(kind: type[Model]) -> tuple[str, ...]:
+    """Return the queries that the models of a class answer.
+
+    >>> from triptych.models.adversarial.gan import GAN
+    >>> declared(GAN)
+    ('sample', 'sample_codes', 'decode', 'judge')
+    """
+    return tuple(name for name in QUESTIONS if getattr(kind, name, None) in _QUERIES)
+
 
 _INSTEAD = {
     "log_prob": "for a likelihood train a model with a density (pixelcnn) or a bound (vae); "
@@ -226,12 +261,20 @@ class Model(nn.Module, ABC):
             raise DataError("a vector given as label is not finite: expected real numbers")
         return vectors
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The queries that this model answers; any other is refused in one line, with what to do instead.
+
+        A model whose parts decide what it can answer overrides it.
+        """
+        return declared(type(self))
+
     def __getattr__(self, name: str) -> Any:
         """Explain a query that this model does not answer; find parameters and modules as torch does."""
         if name in QUESTIONS:
-            answered = [query for query in QUESTIONS if hasattr(type(self), query)]
             raise UnsupportedQuery(
-                f"{type(self).__name__} does not answer {name} ({QUESTIONS[name]}): it answers {', '.join(answered)}"
+                f"{type(self).__name__} does not answer {name} ({QUESTIONS[name]}): it answers "
+                + ", ".join(self.answers)
                 + (f"; {_INSTEAD[name]}" if name in _INSTEAD else "")
             )
         return super().__getattr__(name)

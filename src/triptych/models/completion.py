@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from triptych.data.examples import Examples
 from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError, DataError
+from triptych.models.base import query
 from triptych.models.questions import Label, Question, Seed, chunks
 from triptych.noise import Noise
 
@@ -49,7 +50,7 @@ class Completer(Question):
         """How `fill` draws where it does not draw from p(unknown | known), in words."""
         return "each unknown part given only the parts before it"
 
-    @final
+    @query
     def complete(
         self,
         x: Examples | Tensor,

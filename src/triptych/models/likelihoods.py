@@ -12,6 +12,7 @@ from torch import Tensor
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError
 from triptych.models.asking import Label, Question, Seed, chunks
+from triptych.models.base import query
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 
@@ -28,7 +29,7 @@ class Bounds(NamedTuple):
 class Bounded(Question):
     """Brackets log p(x)."""
 
-    @final
+    @query
     def log_prob_bounds(self, x: Examples | Tensor, *, label: Label = None, samples: int = 1, seed: Seed = 0) -> Bounds:
         """Return a lower and an upper bound on log p(x) in nats, each `(N,)`. Exact models give one twice.
 
@@ -144,7 +145,7 @@ class ImportanceWeighted(Bounded):
 class Density(Bounded):
     """Knows log p(x) exactly: a probability for images, a density for vectors."""
 
-    @final
+    @query
     def log_prob(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:
         """Return log p(x) in nats, `(N,)`.
 

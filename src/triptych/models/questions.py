@@ -17,6 +17,7 @@ from triptych.data.examples import Examples
 from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError, DataError
 from triptych.models.asking import BATCH, Label, Question, Seed, chunks
+from triptych.models.base import query
 from triptych.models.likelihoods import Bounded, Bounds, Density, ImportanceWeighted, Weights
 from triptych.noise import Noise
 from triptych.objectives.corruption import Corruption, corrupted
@@ -46,7 +47,7 @@ __all__ = [
 class Sampler(Question):
     """Draws new examples."""
 
-    @final
+    @query
     def sample(
         self, n: int = 16, *, label: Label = None, seed: Seed = None, temperature: float = 1.0, top_p: float = 1.0
     ) -> Examples:
@@ -108,7 +109,7 @@ class Encoder(Question):
 
     latent: int
 
-    @final
+    @query
     def encode(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:
         """Return the code of each example, `(N, latent)`: the mean of the posterior where it is stochastic.
 
@@ -133,7 +134,7 @@ class Decoder(Question):
 
     latent: int
 
-    @final
+    @query
     def decode(self, z: Tensor, *, label: Label = None, levels: int | None = None) -> Examples:
         """Return the expected example of each code.
 
@@ -166,7 +167,7 @@ class Decoder(Question):
 class LatentSampler(Sampler, Decoder):
     """Draws codes from a prior, and examples by their codes."""
 
-    @final
+    @query
     def sample_codes(self, n: int = 16, *, seed: Seed = None) -> Tensor:
         """Draw `n` codes from the prior p(z), `(n, latent)`.
 
@@ -193,7 +194,7 @@ class Judge(Question):
     game: Game
     """The loss that both play by."""
 
-    @final
+    @query
     def judge(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:
         """Return the critic's raw output for each example, `(N,)`; higher means more real.
 
@@ -218,7 +219,7 @@ class Judge(Question):
 class Reconstructor(Encoder, Decoder):
     """Encodes and decodes."""
 
-    @final
+    @query
     def reconstruct(self, x: Examples | Tensor, *, label: Label = None) -> Examples:
         """Return each example as its code tells it: `decode(encode(x))`.
 
@@ -235,7 +236,7 @@ class Corrupter(Question):
     corruption: Corruption | None
     """What it was trained with; None for nothing."""
 
-    @final
+    @query
     def corrupt(self, x: Examples | Tensor, *, seed: Seed = None) -> Examples:
         """Return examples as the model saw them in training.
 

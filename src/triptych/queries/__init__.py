@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triptych.models.base import QUESTIONS, Model
+from triptych.models.base import Model
 from triptych.models.completion import Completer, Completion
 from triptych.models.questions import (
     Bounded,
@@ -49,7 +49,6 @@ __all__ = [
     "Weights",
     "along",
     "anomaly_scores",
-    "answers",
     "attribute_vector",
     "auroc",
     "bayes_classifier",
@@ -75,17 +74,6 @@ __all__ = [
     "sweep",
     "traverse",
 ]
-
-
-def answers(model: Model | type[Model]) -> tuple[str, ...]:
-    """Return the names of the queries that a model answers.
-
-    >>> from triptych.models.adversarial.gan import GAN
-    >>> answers(GAN)
-    ('sample', 'sample_codes', 'decode', 'judge')
-    """
-    kind = model if isinstance(model, type) else type(model)
-    return tuple(query for query in QUESTIONS if hasattr(kind, query))
 
 
 def likelihood_kind(model: Model | type[Model]) -> str:

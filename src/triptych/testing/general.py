@@ -17,7 +17,6 @@ from triptych.models.base import QUESTIONS, Model
 from triptych.models.completion import Completer
 from triptych.models.questions import Bounded, Decoder, Density, Encoder, Sampler
 from triptych.noise import Noise
-from triptych.queries import answers
 from triptych.testing.parts import N, all_images, batch_of, examples_of, sibling
 from triptych.training.seat import make_optimizer
 
@@ -151,7 +150,7 @@ def _samples(model: Model) -> bool:
 
 def _refusals(model: Model) -> bool:
     for query in QUESTIONS:
-        if query not in answers(model):
+        if query not in model.answers:
             try:
                 getattr(model, query)
             except UnsupportedQuery as refusal:

@@ -122,7 +122,7 @@ class ContextAutoencoder(Completer, Encoder):
         terms = {"squared_error": gap.square().flatten(1).sum(1)}
         if self.adversarial:
             real = torch.where(known, 0.0, self.event.scaled(batch.x))
-            judge = partial(self.judge, label=batch.label)
+            judge = partial(self.logits, label=batch.label)
             terms["adversarial"] = self.adversarial * self.game.generator(judge, real, real + gap)
         return terms
 
@@ -132,10 +132,10 @@ class ContextAutoencoder(Completer, Encoder):
         real = torch.where(known, 0.0, self.event.scaled(batch.x))
         with torch.no_grad():
             fake = torch.where(known, 0.0, self.predicted(batch.x, known, batch.label))
-        return {"adversarial": self.game.critic(partial(self.judge, label=batch.label), real, fake)}
+        return {"adversarial": self.game.critic(partial(self.logits, label=batch.label), real, fake)}
 
-    def judge(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Return the critic's output for removed blocks, all else being 0, `(B,)`; higher means more real."""
+    def logits(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the critic's logits for removed blocks, all else being 0, `(B,)`; higher means more real."""
         return judged(conditioned(self.critic, x, label), len(x))
 
     def predicted(self, x: Tensor, known: Tensor, label: Tensor | None) -> Tensor:
