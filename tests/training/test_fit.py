@@ -15,6 +15,7 @@ import triptych as tp
 from triptych.errors import ConfigurationError, DataError, NonFiniteError
 from triptych.event import Event
 from triptych.pictures import completion_grid, pairs, png
+from triptych.running import threads
 from triptych.testing import examples_of
 from triptych.training import loop
 from triptych.training.logging import read_metrics
@@ -51,7 +52,7 @@ def test_it_is_the_bare_loop(make, examples):
     from triptych.training.loop import NOISE
 
     trained, bare = make("gan"), make("gan")
-    tp.fit(trained, examples, steps=4, batch_size=32, seed=5, progress=False)
+    tp.fit(trained, examples, steps=4, batch_size=32, seed=5, threads=1, progress=False)
 
     batches = Batches(tp.Examples(examples.data, examples.event), 32, seed=5).since(0)
     critic, generator = bare.players
@@ -59,15 +60,16 @@ def test_it_is_the_bare_loop(make, examples):
         p.name: torch.optim.Adam(p.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for p in bare.players
     }
     bare.train()
-    for step in range(4):
-        noise = Noise(torch.Generator().manual_seed(mix(5, NOISE, step)))
-        for player, turns in ((critic, 2), (generator, 1)):
-            for _ in range(turns):
-                if player.name == "critic":
-                    batch = next(batches)
-                optimizers[player.name].zero_grad()
-                player.objective(batch, noise)["adversarial"].mean().backward()
-                optimizers[player.name].step()
+    with threads.using(1):
+        for step in range(4):
+            noise = Noise(torch.Generator().manual_seed(mix(5, NOISE, step)))
+            for player, turns in ((critic, 2), (generator, 1)):
+                for _ in range(turns):
+                    if player.name == "critic":
+                        batch = next(batches)
+                    optimizers[player.name].zero_grad()
+                    player.objective(batch, noise)["adversarial"].mean().backward()
+                    optimizers[player.name].step()
     assert same(state(trained), state(bare))
 
 
