@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Part = TypeVar("Part")
@@ -41,7 +41,8 @@ class Task:
         self.title, self.total = title, total
         self.done = 0.0
         self.note: Callable[[], str] | None = None
-        """Returns figures to show beside the title; asked only when the task is shown."""
+        """Returns figures to show beside the title. Another thread asks when it shows the task, so read only a copy, or
+        what is never changed in place."""
         self.left: Callable[[], float | None] | None = None
         """Returns the seconds left, where the task has an estimate of its own."""
         self.started = time.monotonic()
@@ -147,8 +148,7 @@ class _Display:
         while not ended.wait(REFRESH):
             with self.lock:
                 if not ended.is_set() and self.tasks:
-                    with suppress(RuntimeError):  # figures that change while they are read: the next look is soon
-                        self._show()
+                    self._show()
 
     def _show(self) -> None:
         now = time.monotonic()
