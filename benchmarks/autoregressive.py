@@ -89,7 +89,7 @@ def measure(case: Case, batch: int, pairs: int, naive_sites: int = 3) -> dict[st
     with torch.no_grad():
         runs = {
             "forward": lambda: model.features(case.event.scaled(x), None),
-            "sample": lambda: model.draw_sharp(batch, None, Noise.of(0), Sharpness()),
+            "sample": lambda: model._sample_sharp(batch, None, Noise.of(0), Sharpness()),
             "naive": lambda: naive_start(model, x, naive_sites),
         }
         for run in runs.values():

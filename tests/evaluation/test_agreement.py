@@ -29,7 +29,7 @@ class Asked(Sampler):
     def players(self) -> tuple[()]:
         return ()
 
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         assert label is not None and self.real.labels is not None
         wanted = (label + self.above[label]) % 10
         at = noise.uniform((n,))

@@ -110,13 +110,13 @@ def test_codes_are_weighed_in_chunks_of_bounded_size(
 ) -> None:
     model, x = linear
     seen: list[int] = []
-    weigh = model.weigh
+    weigh = model._weights
 
     def watched(x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> likelihoods.Weights:
         seen.append(len(x) * samples)
         return weigh(x, label, noise, samples)
 
-    monkeypatch.setattr(model, "weigh", watched)
+    monkeypatch.setattr(model, "_weights", watched)
     for limit, value, most in (("ROWS", 30, 30), ("NUMBERS", 7 * DIMS, 7)):
         with monkeypatch.context() as patched:
             patched.setattr(likelihoods, limit, value)

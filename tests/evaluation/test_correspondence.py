@@ -52,7 +52,7 @@ def test_a_model_that_reads_the_class_off_is_matched_whatever_it_calls_it(protoc
     def codes(x, label):
         return torch.cat([turned[[of[one.numpy().tobytes()] for one in x]], torch.zeros(len(x), 64)], 1)
 
-    model.codes = codes
+    model._encode = codes
     rows = matching(Subject(model, protocol)).rows
     commonest = protocol.train.labels.bincount().argmax()
     assert rows["c1"][0].value == 100
@@ -73,7 +73,7 @@ def test_the_matching_is_not_found_on_the_examples_that_it_is_tried_on(protocol)
         told = torch.eye(10)[[of[one.numpy().tobytes()] for one in x]]
         return torch.cat([told, torch.zeros(len(x), 64)], 1)
 
-    model.codes = codes
+    model._encode = codes
     assert matching(Subject(model, protocol)).rows["c1"][0].value == 0
 
 
@@ -93,7 +93,7 @@ def test_pairs_of_domains_correspond_where_one_is_the_others_negative():
         levels = 16 * torch.sigmoid(z @ mapped).view(-1, 1, 8, 8)
         return torch.where(label.view(-1, 1, 1, 1) == 1, 16 - levels, levels)
 
-    model.expected = expected
+    model._decode = expected
     same, other = domains(Subject(model, protocol)).rows["samples"]
     assert same.value > 0.999 and abs(other.value) < 0.02
     with pytest.raises(Unanswered, match="were not made by --domains"):
@@ -107,7 +107,7 @@ def test_pairs_of_one_identity_are_told_from_others(protocol):
         rows = [int((protocol.test.labels == digit).nonzero()[0]) for digit in (0, 1)]
         return protocol.test.data[rows].float()[(z[:, 0] > 0).long()]
 
-    model.expected = expected
+    model._decode = expected
     rows = identity(Subject(model, protocol)).rows
     same, other = rows["samples"]
     assert same.value == 100 and 45 < other.value < 55

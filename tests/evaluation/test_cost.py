@@ -56,16 +56,16 @@ class Costly(Sampler, Encoder, Bounded):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         self.clock.now += self.seconds * n
         torch.zeros(n, self.numbers).add_(1)
         return noise.normal((n, 3))
 
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         self.clock.now += self.seconds * len(x)
         return x[:, :2]
 
-    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+    def _log_prob_bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
         assert samples == 1
         self.clock.now += self.seconds * len(x)
         return Bounds(x[:, 0], x[:, 1])

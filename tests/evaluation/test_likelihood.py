@@ -69,7 +69,7 @@ def test_conditional_models_are_another_protocol(digits: tuple[Examples, Example
 def test_impossible_examples_are_counted(digits: tuple[Examples, Examples], monkeypatch: pytest.MonkeyPatch) -> None:
     model = tp.build("pixelcnn", EVENT, channels=4, layers=2)
     spoilt = torch.tensor([-1.0] * 8 + [-torch.inf, torch.nan])
-    monkeypatch.setattr(type(model), "log_density", lambda *_: spoilt)
+    monkeypatch.setattr(type(model), "_log_prob", lambda *_: spoilt)
     found = log_likelihood(model, digits[1][:10])
     assert found.nats.value is None
     assert "not finite for 2 of 10" in found.nats.note

@@ -42,7 +42,7 @@ class Replay(Sampler):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         time.sleep(self.seconds * n)
         return self.stored[noise.integers(len(self.stored), (n,))]
 

@@ -44,7 +44,7 @@ class Replayed(Sampler):
     def players(self) -> tuple[()]:
         return ()
 
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         return self.x[noise.integers(len(self.x), (n,))]
 
 

@@ -35,7 +35,7 @@ class Told(Encoder):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         found: Tensor = self.function(x)  # type: ignore[operator]
         return found
 

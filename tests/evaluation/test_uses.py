@@ -33,10 +33,10 @@ class Nearby(Encoder, Density):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         return x
 
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         assert label is not None
         label = torch.where(x[:, 0] < self.wrong, (label + 1) % 4, label)
         return -((x - self.corners[label % 4]) ** 2).sum(1)

@@ -178,8 +178,8 @@ class Overconfident(PixelCNN):
 class Unweighed(PixelCNN):
     """All its proposals have one weight."""
 
-    def fill(self, *given):
-        return Filled(super().fill(*given).x, torch.zeros(len(given[0])))
+    def _complete(self, *given):
+        return Filled(super()._complete(*given).x, torch.zeros(len(given[0])))
 
 
 class TestCompletion:

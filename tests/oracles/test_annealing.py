@@ -257,7 +257,7 @@ def test_codes_that_are_not_normal_are_those_of_their_prior(name: str) -> None:
         start = model.code_space.prior.sample(4 * rows, noise)
         target = Observation(model, scale).target(x.data, None, rows)
         found = log_mean(forward(target, start, schedule(50), 100, noise).log_weights)
-        made = model.expected(model.sample_codes(200_000, seed=1), None)
+        made = model._decode(model.sample_codes(200_000, seed=1), None)
     squares = (made[None] - x.data[:, None]).square().sum(2).double()
     exact = torch.logsumexp(-0.5 * squares / scale**2, 1) - math.log(len(made)) - math.log(2 * math.pi * scale**2)
     assert found.tolist() == pytest.approx(exact.tolist(), abs=0.1)

@@ -36,7 +36,7 @@ class Normal(Density):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         k = torch.zeros(len(x), dtype=torch.long) if label is None else label
         law = torch.distributions.MultivariateNormal(self.means[k].double(), self.covariances[k])
         return law.log_prob(x.double())

@@ -45,10 +45,10 @@ class Linear(Reconstructor):
     def _labelled(self, label):
         return 0 if label is None else 100 * label.float().unsqueeze(1)
 
-    def codes(self, x, label):
+    def _encode(self, x, label):
         return (x - self.offset - self._labelled(label)) @ torch.linalg.pinv(self.weight).T
 
-    def expected(self, z, label):
+    def _decode(self, z, label):
         return z @ self.weight.T + self.offset + self._labelled(label)
 
 
@@ -120,7 +120,7 @@ class Squares(Decoder):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def expected(self, z, label):
+    def _decode(self, z, label):
         return torch.stack([3 * z[:, 0] + z[:, 2], z[:, 2]], 1)
 
 

@@ -41,7 +41,7 @@ def test_directions_of_a_network_are_those_of_its_jacobian():
     found = principal_directions(model, codes, label=label)
     total = torch.zeros(3, 3)
     for code, own in zip(codes, label, strict=True):
-        jacobian = torch.autograd.functional.jacobian(lambda z, own=own: model.expected(z[None], own[None]) / 16, code)
+        jacobian = torch.autograd.functional.jacobian(lambda z, own=own: model._decode(z[None], own[None]) / 16, code)
         total += jacobian.reshape(16, 3).T @ jacobian.reshape(16, 3) / 16 / 4
     assert torch.allclose(found.vectors.T @ found.change.diag() @ found.vectors, total, rtol=1e-2, atol=1e-7)
     with pytest.raises(DataError, match=r"expected \(N, 3\)"):

@@ -36,7 +36,7 @@ class Pixels(Density):
     def players(self) -> tuple[Player, ...]:
         return ()
 
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         p = self.black[torch.zeros(len(x), dtype=torch.long) if label is None else label]
         zeros = (x == 0).flatten(1).sum(1)
         return zeros * p.log() + (64 - zeros) * ((1 - p) / 16).log()
@@ -123,8 +123,8 @@ def test_what_has_no_outliers_says_why() -> None:
 class Lost(Pixels):
     """Gives no numbers, with weights that are."""
 
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
-        return super().log_density(x, label) * torch.nan
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
+        return super()._log_prob(x, label) * torch.nan
 
 
 def test_vectors_have_the_scores_that_need_no_image() -> None:

@@ -230,7 +230,7 @@ def test_every_code_of_an_example_is_weighed_by_its_own_label():
     model = tp.build("conditional-vae", VECTOR, latent=2, hidden=8, classes=3)
     x, label, k = examples_of(VECTOR, 4).data, torch.tensor([0, 2, 1, 1]), 3
     with torch.no_grad():
-        found = model.weigh(x, label, Noise.of(0), k)
+        found = model._weights(x, label, Noise.of(0), k)
         z = model.posterior.draw(model.features(x, label).repeat_interleave(k, 0), Noise.of(0), None).z.view(4, k, 2)
         for i in range(4):
             own = model.likelihood(z[i], label[i : i + 1].expand(k)).log_prob(x[i : i + 1].expand(k, -1))

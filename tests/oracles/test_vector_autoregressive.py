@@ -431,7 +431,7 @@ def test_a_sharper_ensemble_draws_sharper():
     zeros = torch.zeros(300, 1, 2, 2, dtype=torch.uint8)
     none = torch.zeros(1, 2, 2, dtype=torch.bool)
     with model.asking():
-        cold = model.fill(zeros, none, None, Noise.of(0), Sharpness(0.01)).x
+        cold = model._complete(zeros, none, None, Noise.of(0), Sharpness(0.01)).x
     assert len(cold.flatten(1).unique(dim=0)) <= 3  # one example a member
 
 

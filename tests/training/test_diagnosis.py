@@ -143,7 +143,7 @@ class Replays(tp.GAN):
 
     made: torch.Tensor
 
-    def expected(self, z, label):
+    def _decode(self, z, label):
         return self.made[torch.arange(len(z)) % len(self.made)]
 
 

@@ -109,10 +109,10 @@ def test_pictures_that_come_by_themselves_cost_little(tmp_path, examples):
     asked = []
 
     class Slow(tp.VAE):
-        def draw(self, n, label, noise):
+        def _sample(self, n, label, noise):
             asked.append(n)
             time.sleep(0.1 * n)
-            return super().draw(n, label, noise)
+            return super()._sample(n, label, noise)
 
     tp.fit(Slow(examples.event, latent=2, hidden=8), examples, steps=20, run=tmp_path / "auto", progress=False)
     assert asked[0] == 1 and max(asked) <= 16 and sum(asked) <= 22  # of 2 s, at 0.1 s each, and the first to time it

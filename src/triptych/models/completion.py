@@ -103,7 +103,7 @@ class Completer(Question):
             for part in chunks(len(data) * candidates, "completing"):
                 which = torch.arange(part.start, part.stop) // candidates
                 own = None if labels is None else labels[which.to(labels.device)]
-                parts.append(self.fill(data[which].to(self.device), mask, own, noise, sharpness))
+                parts.append(self._complete(data[which].to(self.device), mask, own, noise, sharpness))
         filled = self._examples([f.x for f in parts], labels=None)
         chosen = _resampled([f.log_weight for f in parts], candidates, noise)
         return Completion(
@@ -131,7 +131,7 @@ class Completer(Question):
         """Return whether `fill` draws from p(unknown | known) when this is known, `(*event.shape)`."""
 
     @abstractmethod
-    def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
+    def _complete(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
         """Return `(B, *event.shape)` with everything outside `known` drawn anew, and the draws' weights."""
 
 

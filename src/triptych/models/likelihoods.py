@@ -50,11 +50,11 @@ class Bounded(Question):
         with self.asking():
             for part in chunks(len(data), "scoring"):
                 own = None if labels is None else labels[part]
-                parts.append(self.bounds(data[part].to(self.device), own, noise, samples))
+                parts.append(self._log_prob_bounds(data[part].to(self.device), own, noise, samples))
         return Bounds(*(torch.cat(side).cpu() for side in zip(*parts, strict=True)))
 
     @abstractmethod
-    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+    def _log_prob_bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
         """Return `(B,)` lower and upper bounds on log p(x), in nats."""
 
 
@@ -116,7 +116,7 @@ class ImportanceWeighted(Bounded):
         return Weights(*(torch.cat(side) for side in zip(*parts, strict=True)))
 
     @final
-    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+    def _log_prob_bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
         """Return the importance-weighted bound; one sample is the ELBO."""
         lower = importance_bound(self._weighed(x, label, noise, samples).log_weights.T)
         return Bounds(lower, torch.full_like(lower, torch.inf))
@@ -132,13 +132,13 @@ class ImportanceWeighted(Bounded):
             part = slice(start, start + at_once)
             own = None if label is None else label[part]
             for done in range(0, samples, rows):
-                found = self.weigh(x[part], own, noise, min(rows, samples - done))
+                found = self._weights(x[part], own, noise, min(rows, samples - done))
                 for whole, some in zip(weights, found, strict=True):
                     whole[part, done : done + rows] = some
         return weights
 
     @abstractmethod
-    def weigh(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
+    def _weights(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
         """Return the weights of `samples` codes for each of B examples, `(B, samples)`, all at once."""
 
 
@@ -159,11 +159,11 @@ class Density(Bounded):
         return self.log_prob_bounds(x, label=label).lower
 
     @final
-    def bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
+    def _log_prob_bounds(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Bounds:
         """Return the exact log p(x) as both bounds."""
-        exact = self.log_density(x, label)
+        exact = self._log_prob(x, label)
         return Bounds(exact, exact)
 
     @abstractmethod
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return log p(x) in nats, `(B,)`."""

@@ -1,7 +1,8 @@
 """The questions that a model can answer. A model derives from those it answers and gives their one primitive.
 
 Each class has a final public method, which checks what was given, sets the model to evaluation, makes the
-randomness from a seed and bounds the memory; and one abstract method on plain tensors that a model writes.
+randomness from a seed and bounds the memory; and one abstract method on plain tensors that a model writes, of the same
+name after an underscore: `sample` and `_sample`, `encode` and `_encode`.
 """
 
 from __future__ import annotations
@@ -78,16 +79,14 @@ class Sampler(Question):
         return self._examples(parts, labels)
 
     def _draw(self, n: int, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Tensor:
-        if isinstance(self, SharpSampler):
-            return self.draw_sharp(n, label, noise, sharpness)
         if not sharpness.plain:
             raise ConfigurationError(
                 f"{type(self).__name__} has no temperature or top_p: models that draw part by part do (pixelcnn)"
             )
-        return self.draw(n, label, noise)
+        return self._sample(n, label, noise)
 
     @abstractmethod
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Return `n` new examples, `(n, *event.shape)`."""
 
 
@@ -95,12 +94,16 @@ class SharpSampler(Sampler):
     """Draws new examples part by part, each part from a law that can be made sharper or flatter."""
 
     @final
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Return `n` examples of the model as it is."""
-        return self.draw_sharp(n, label, noise, Sharpness())
+        return self._sample_sharp(n, label, noise, Sharpness())
+
+    @final
+    def _draw(self, n: int, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Tensor:
+        return self._sample_sharp(n, label, noise, sharpness)
 
     @abstractmethod
-    def draw_sharp(self, n: int, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Tensor:
+    def _sample_sharp(self, n: int, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Tensor:
         """Return `n` new examples, `(n, *event.shape)`, each part drawn by `sharpness`."""
 
 
@@ -119,13 +122,13 @@ class Encoder(Question):
         data, labels = self._given(x, label)
         with self.asking():
             parts = [
-                self.codes(data[part].to(self.device), None if labels is None else labels[part]).cpu()
+                self._encode(data[part].to(self.device), None if labels is None else labels[part]).cpu()
                 for part in chunks(len(data), "encoding")
             ]
         return torch.cat([torch.empty(0, self.latent), *parts])
 
     @abstractmethod
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return `(B, latent)`."""
 
 
@@ -156,11 +159,11 @@ class Decoder(Question):
         with self.asking():
             for part in chunks(len(z), "decoding"):
                 own = None if labels is None else labels[part]
-                parts.append(event.rounded(self.expected(z[part].to(self.device), own) * finer).cpu())
+                parts.append(event.rounded(self._decode(z[part].to(self.device), own) * finer).cpu())
         return Examples(torch.cat(parts), event, None if labels is None else labels.cpu())
 
     @abstractmethod
-    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+    def _decode(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return the expected example of each code, float32 `(B, *event.shape)` in the data's own units."""
 
 
@@ -181,10 +184,10 @@ class LatentSampler(Sampler, Decoder):
         if n < 1:
             raise ConfigurationError(f"{n} codes were asked for: expected at least 1")
         with self.asking():
-            return self.draw_codes(n, self._noise(seed)).cpu()
+            return self._sample_codes(n, self._noise(seed)).cpu()
 
     @abstractmethod
-    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+    def _sample_codes(self, n: int, noise: Noise) -> Tensor:
         """Return `(n, latent)` codes drawn from the prior."""
 
 
@@ -206,13 +209,13 @@ class Judge(Question):
         data, labels = self._given(x, label)
         with self.asking():
             parts = [
-                self.verdicts(data[part].to(self.device), None if labels is None else labels[part]).cpu()
+                self._judge(data[part].to(self.device), None if labels is None else labels[part]).cpu()
                 for part in chunks(len(data), "judging")
             ]
         return torch.cat([torch.empty(0), *parts])
 
     @abstractmethod
-    def verdicts(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _judge(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the critic's raw output, `(B,)`, for examples in the data's own units."""
 
 

@@ -74,7 +74,7 @@ def _decoded(model: Decoder, codes: Tensor, label: Tensor | None) -> Tensor:
     """Return what is expected of codes in the units of `squared_errors`, float64 `(N, D)`."""
     event, parts = model.event, []
     for part in chunks(len(codes), "following codes"):
-        made = model.expected(codes[part].to(model.device), None if label is None else label[part])
+        made = model._decode(codes[part].to(model.device), None if label is None else label[part])
         flat = made.flatten(1) / (event.levels - 1) if event.levels is not None else event.scaled(made)
         parts.append(flat.double().cpu())
     return torch.cat(parts)

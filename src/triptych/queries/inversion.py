@@ -84,7 +84,7 @@ def invert(
     noise = Noise.of(mix(seed, _STARTS), model.device)
     sampler = isinstance(model, LatentSampler)
     with model.asking():
-        drawn = model.draw_codes(DRAWS, noise) if sampler else noise.normal((DRAWS, model.latent))
+        drawn = model._sample_codes(DRAWS, noise) if sampler else noise.normal((DRAWS, model.latent))
     search = _Search(model, drawn, steps, restarts, rate, prior_weight)
     size = max(1, _DESCENTS // restarts)
     found = []
@@ -130,7 +130,7 @@ class _Search:
         return Inverted(chosen, errors.double().sqrt(), first, near.values[:, 0].double().sqrt())
 
     def _errors(self, z: Tensor, target: Tensor, label: Tensor | None) -> Tensor:
-        made = _units(self.model.event, self.model.expected(z, label))
+        made = _units(self.model.event, self.model._decode(z, label))
         return (made - target).square().mean(1)
 
     def _distances(self, target: Tensor, label: Tensor | None) -> Tensor:
@@ -141,7 +141,7 @@ class _Search:
             key = b"" if label is None else label[i].cpu().numpy().tobytes()
             if key not in known:
                 own = None if label is None else label[i : i + 1].expand(len(self.drawn), *label.shape[1:])
-                known[key] = _units(self.model.event, self.model.expected(self.drawn, own))
+                known[key] = _units(self.model.event, self.model._decode(self.drawn, own))
             rows.append((known[key] - one).square().mean(1))
         return torch.stack(rows)
 

@@ -128,7 +128,7 @@ def path_length(subject: Subject) -> Figure:
 def _expected(model: LatentSampler, z: Tensor, labels: Tensor | None) -> Tensor:
     """Return the expected example of each code, its levels not rounded."""
     with model.asking():
-        return model.expected(z.to(model.device), labels).cpu()
+        return model._decode(z.to(model.device), labels).cpu()
 
 
 def _check_shades(protocol: Protocol, expected: Tensor) -> None:

@@ -98,7 +98,7 @@ class Observation:
 
 def made_points(model: LatentVariable, z: Tensor, label: Tensor | None) -> Tensor:
     """Return what a model makes of codes as points `(B, D)`, differentiably; see `points_of`."""
-    made = model.expected(z, label)
+    made = model._decode(z, label)
     levels = model.event.levels
     return model.event.scaled(made) if levels is None else made.flatten(1) / (levels - 1)
 

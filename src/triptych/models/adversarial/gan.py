@@ -262,9 +262,9 @@ class GAN(LatentVariable, Judge):
 
     def codes_for(self, batch: Batch, noise: Noise) -> Tensor:
         """Draw the codes of a minibatch's fakes, `(B, latent)`."""
-        return self.draw_codes(len(batch.x), noise)
+        return self._sample_codes(len(batch.x), noise)
 
-    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+    def _sample_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw z from the prior, `(n, latent)`."""
         return noise.normal((n, self.latent)) if self.prior == "normal" else 2 * noise.uniform((n, self.latent)) - 1
 
@@ -295,14 +295,14 @@ class GAN(LatentVariable, Judge):
         """Return the critic's logits for scaled examples, `(B,)`; higher means more real."""
         return self.opinion(x, label).logit
 
-    def verdicts(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _judge(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the same for examples in the data's own units."""
         return self.judged(self.event.scaled(x), label)
 
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes, and make their examples."""
-        return self.event.restored(self.generate(self.draw_codes(n, noise), label))
+        return self.event.restored(self.generate(self._sample_codes(n, noise), label))
 
-    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+    def _decode(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return G(z), in the data's own units."""
         return self.event.unscaled(self.generate(z, label))

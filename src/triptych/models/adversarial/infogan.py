@@ -132,10 +132,10 @@ class InfoGAN(GAN, Encoder):
         excess = [(weight - 1) * found[name] for name, weight in self.weights.items() if weight != 1]
         return {**terms, "excess": torch.stack(excess).sum(0)} if excess else terms
 
-    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+    def _sample_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw c and z, `(n, latent)`."""
         c = self.layout.draw(n, noise)
-        return torch.cat([c, super().draw_codes(n, noise)[:, self.layout.size :]], 1)
+        return torch.cat([c, super()._sample_codes(n, noise)[:, self.layout.size :]], 1)
 
     @property
     def code_space(self) -> CodeSpace:
@@ -148,7 +148,7 @@ class InfoGAN(GAN, Encoder):
 
         return CodeSpace(StandardNormal(dims), codes)
 
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return E_Q[c | x], and 0 for the noise, `(B, latent)`."""
         features = self.opinion(self.event.scaled(x), label).features
         assert features is not None

@@ -183,7 +183,7 @@ class SemanticGAN(GAN):
 
     def _observed(self, n: int, each: int, noise: Noise) -> Tensor:
         """Draw `each` codes of each of `n` identities, `(n, each, latent)`."""
-        codes = torch.stack([self.draw_codes(n, noise) for _ in range(each)], 1)
+        codes = torch.stack([self._sample_codes(n, noise) for _ in range(each)], 1)
         codes[:, :, : self.identity] = codes[:, :1, : self.identity]
         return codes
 
@@ -212,7 +212,7 @@ class SemanticGAN(GAN):
             return made.view(*z.shape[:2], *self.event.shape)
         return super().generate(z, label)
 
-    def verdicts(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _judge(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the critic's logits of each example as a pair with itself."""
         x = self.event.scaled(x)
         return self.judged(torch.stack([x, x], 1), label)

@@ -147,7 +147,7 @@ class ContextAutoencoder(Completer, Encoder):
         shown = torch.where(known, self.event.scaled(x), 0.0)
         return encoded(self.encoder, torch.cat([shown, known.to(shown)], 1), label, self.latent)
 
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the codes of whole images."""
         return self.seen(x, torch.ones_like(x[:, :1], dtype=torch.bool), label)
 
@@ -160,7 +160,7 @@ class ContextAutoencoder(Completer, Encoder):
         """Return False: it has no p(unknown | known)."""
         return False
 
-    def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
+    def _complete(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
         """Return images with everything outside `known` predicted; a pixel that lacks a colour is shown none."""
         pixels = known.all(0).expand(len(x), 1, *known.shape[1:])
         made = self.event.restored(self.predicted(x, pixels, label))

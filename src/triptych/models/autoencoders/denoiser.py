@@ -62,15 +62,15 @@ class Denoiser(Corrupter, Reconstructor):
         seen = batch.x
         if self.corruption is not None:
             seen = corrupted(seen, self.event, self.corruption, noise)
-        features = conditioned(self.decoder, self.codes(seen, batch.label), batch.label)
+        features = conditioned(self.decoder, self._encode(seen, batch.label), batch.label)
         return {self.output.term: self.output.loss(features, batch.x)}
 
     @final
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the code of each example, `(B, latent)`."""
         return encoded(self.encoder, self.event.scaled(x), label, self.latent)
 
     @final
-    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+    def _decode(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return the decoded examples."""
         return self.output.expected(conditioned(self.decoder, z, label))

@@ -155,7 +155,7 @@ class VAE(LatentVariable, ImportanceWeighted, Reconstructor):
     def _weighted(self, x: Tensor, label: Tensor | None, noise: Noise) -> Tensor:
         """Return the importance-weighted bound, `(B,)`, with the gradient that was chosen for it."""
         if not self.doubly_reparameterised:
-            return importance_bound(self.weigh(x, label, noise, self.importance).log_weights.T)
+            return importance_bound(self._weights(x, label, noise, self.importance).log_weights.T)
         q = self._gaussian(self.features(x, label).repeat_interleave(self.importance, 0), "doubly_reparameterised")
         joint = self.joint(*_repeated(x, label, self.importance))
         return doubly_reparameterised(q, q.sample(noise), joint, self.importance)
@@ -189,7 +189,7 @@ class VAE(LatentVariable, ImportanceWeighted, Reconstructor):
         """Return log p(x, z) as a function of z."""
         return lambda z: self.likelihood(z, label).log_prob(x) + self.prior.log_prob(z)
 
-    def weigh(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
+    def _weights(self, x: Tensor, label: Tensor | None, noise: Noise, samples: int) -> Weights:
         """Return the weights of `samples` codes drawn from q(z | x), `(B, samples)`."""
         features = self.features(x, label).repeat_interleave(samples, 0)
         x, label = _repeated(x, label, samples)
@@ -198,19 +198,19 @@ class VAE(LatentVariable, ImportanceWeighted, Reconstructor):
         log_ratio = self.prior.log_prob(drawn.z) - drawn.log_q
         return Weights(log_likelihood.view(-1, samples), log_ratio.view(-1, samples))
 
-    def draw_codes(self, n: int, noise: Noise) -> Tensor:
+    def _sample_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw codes from the prior."""
         return self.prior.sample(n, noise)
 
-    def draw(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
+    def _sample(self, n: int, label: Tensor | None, noise: Noise) -> Tensor:
         """Draw codes from the prior, then examples from p(x | z)."""
-        return self.likelihood(self.draw_codes(n, noise), label).sample(noise)
+        return self.likelihood(self._sample_codes(n, noise), label).sample(noise)
 
-    def codes(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the code that stands for q(z | x): its mean, if it is a Gaussian."""
         return self.posterior.code(self.features(x, label))
 
-    def expected(self, z: Tensor, label: Tensor | None) -> Tensor:
+    def _decode(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return the mean of p(x | z)."""
         return self.likelihood(z, label).mean
 

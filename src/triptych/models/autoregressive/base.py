@@ -77,7 +77,7 @@ class Autoregressive(SharpSampler, Density, Completer):
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return the negative log-likelihood in nats."""
-        return {"nll": -self.log_density(batch.x, batch.label)}
+        return {"nll": -self._log_prob(batch.x, batch.label)}
 
     @abstractmethod
     def features(self, x: Tensor, label: Tensor | None) -> Tensor:
@@ -104,7 +104,7 @@ class Autoregressive(SharpSampler, Density, Completer):
         split = features.view(len(features), colours, -1, self.order.pixels)
         return split.permute(0, 3, 1, 2).reshape(len(features), self.sites, -1)
 
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return log p(x) in nats, `(B,)`."""
         return -self.nll_map(x, label).flatten(1).sum(1)
 
@@ -118,11 +118,11 @@ class Autoregressive(SharpSampler, Density, Completer):
         event = self.order.event
         return self.law(self.features(event.scaled(x), label), event).nll_map(x)
 
-    def draw_sharp(self, n: int, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Tensor:
+    def _sample_sharp(self, n: int, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Tensor:
         """Return `n` new examples, drawn site after site."""
         x = torch.zeros(n, *self.event.shape, dtype=self.event.dtype, device=self.device)
         known = torch.zeros(self.event.shape, dtype=torch.bool, device=self.device)
-        return self.fill(x, known, label, noise, sharpness).x
+        return self._complete(x, known, label, noise, sharpness).x
 
     def completes_exactly(self, known: Tensor) -> bool:
         """Return whether what is known comes before all that is not."""
@@ -142,7 +142,7 @@ class Autoregressive(SharpSampler, Density, Completer):
             )
         return mask[:, 0]
 
-    def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
+    def _complete(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
         """Draw what is not `known`, in the order, each site given all before it."""
         told = self.known_sites(known)
         uniform = self.uniform(len(x), noise)

@@ -151,7 +151,7 @@ class BayesianNetwork(Autoregressive):
         if not self.tables.prior:
             raise ConfigurationError("prior=0: what was not seen yet has an infinite loss; train with a prior above 0")
         with torch.no_grad():
-            nats = -self.log_density(batch.x, batch.label)
+            nats = -self._log_prob(batch.x, batch.label)
         cells = self.cells(batch.x, batch.label)
         cells = cells if batch.epoch == 0 else cells[:0]  # what was counted once is not counted again
         counted: Tensor = Tally.apply(nats, self.tables.counts, self.tables, cells)  # type: ignore[no-untyped-call]
@@ -183,7 +183,7 @@ class BayesianNetwork(Autoregressive):
     def _enumerable(self, groups: list[Group]) -> bool:
         return all(self.levels ** len(group.sites) <= MOST_GROUP for group in groups)
 
-    def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
+    def _complete(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
         """Draw what is not `known`: jointly what something known depends on, if it can be, the rest in the order.
 
         Raises:
@@ -192,7 +192,7 @@ class BayesianNetwork(Autoregressive):
         told = self.known_sites(known).clone()
         groups = self.graph.groups(told.tolist())
         if not groups or not sharpness.plain or not self._enumerable(groups):
-            return super().fill(x, known, label, noise, sharpness)
+            return super()._complete(x, known, label, noise, sharpness)
         uniform = self.uniform(len(x), noise)
         levels = self.levels_by_site(self.order.arranged(x))
         for group in groups:

@@ -123,11 +123,11 @@ class MADE(Dense):
         number = torch.randint(among, (), generator=noise.generator, device=noise.device)
         return self.member(int(number)).objective(batch, noise)
 
-    def log_density(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return log p(x) in nats, `(B,)`: the log of the members' mean."""
         if self.masks == 1:
-            return super().log_density(x, label)
-        each = torch.stack([self.member(m).log_density(x, label) for m in range(self.masks)])
+            return super()._log_prob(x, label)
+        each = torch.stack([self.member(m)._log_prob(x, label) for m in range(self.masks)])
         return torch.logsumexp(each, 0) - math.log(self.masks)
 
     def nll_map(self, x: Tensor, label: Tensor | None) -> Tensor:
@@ -198,21 +198,21 @@ class MADE(Dense):
         colours = mask.flatten(1).float().mean(0) if self.event.is_image else mask.float()
         return self._as(0, torch.argsort(colours, descending=True, stable=True))
 
-    def fill(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
+    def _complete(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise, sharpness: Sharpness) -> Filled:
         """Draw what is not `known`, each example by one member in that member's order."""
         if self._knows_orders and bool(known.any()) and not self.completes_exactly(known):
             beginning = self._beginning_with(known)
-            drawn, log_weight = beginning.fill(x, known, label, noise, sharpness)
+            drawn, log_weight = beginning._complete(x, known, label, noise, sharpness)
             # Of the draw, but for what is the same for all candidates: its probability is p_π(x) over the weight.
-            return Filled(drawn, log_weight + self.log_density(drawn, label) - beginning.log_density(drawn, label))
+            return Filled(drawn, log_weight + self._log_prob(drawn, label) - beginning._log_prob(drawn, label))
         if self.masks == 1:
-            return super().fill(x, known, label, noise, sharpness)
+            return super()._complete(x, known, label, noise, sharpness)
         which = self._chosen(x, known, label, noise)
         filled, log_weight = x.clone(), torch.zeros(len(x), device=x.device)
         for number in torch.unique(which).tolist():
             rows = (which == number).nonzero().squeeze(1)
             own = None if label is None else label[rows]
-            filled[rows], log_weight[rows] = self.member(number).fill(x[rows], known, own, noise, sharpness)
+            filled[rows], log_weight[rows] = self.member(number)._complete(x[rows], known, own, noise, sharpness)
         return Filled(filled, log_weight)
 
     def _chosen(self, x: Tensor, known: Tensor, label: Tensor | None, noise: Noise) -> Tensor:

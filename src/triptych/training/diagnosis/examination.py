@@ -128,15 +128,15 @@ class Examiner:
         with model.asking():
             labels = self._labels(MADE)
             labels = None if labels is None else model.labels(labels, MADE)
-            return model.expected(model.draw_codes(MADE, Noise.of(0, model.device)), labels)
+            return model._decode(model._sample_codes(MADE, Noise.of(0, model.device)), labels)
 
     def _verdicts(self, model: Judge, made: Tensor) -> Record:
         """Return what the critic says; on the weights that play."""
         with model.asking():
             real, label = self._reference.data[self._rows].to(model.device), self._labels(len(self._rows))
-            of_real = model.verdicts(real, None if label is None else model.labels(label, len(real)))
+            of_real = model._judge(real, None if label is None else model.labels(label, len(real)))
             label = self._labels(MADE)
-            of_made = model.verdicts(made, None if label is None else model.labels(label, MADE))
+            of_made = model._judge(made, None if label is None else model.labels(label, MADE))
         found: Record = {
             AUC: advantage(of_real.cpu(), of_made.cpu()),
             ACCURACY: float(((of_real > 0).float().mean() + (of_made <= 0).float().mean()) / 2),
