@@ -7,7 +7,7 @@ from enum import IntEnum, unique
 
 @unique
 class Stream(IntEnum):
-    """What random numbers are for: `mix(protocol.seed, Stream.SAMPLES)` is a seed that nothing else uses.
+    """What random numbers are for: `mix(protocol.seed, Stream.SAMPLES)` is a seed of its own in an evaluation.
 
     The numbers are part of a figure's reproducibility: give a new stream a new number, and never change one.
 

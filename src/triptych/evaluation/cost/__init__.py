@@ -1,1 +1,1 @@
-"""What a model costs: time, memory, and the threads that are worth while."""
+"""What a model costs: time, memory and threads."""
