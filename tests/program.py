@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.forked import Forked
-from triptych.cli.app import main
+from triptych.cli.program import main
 from triptych.running.progress import MARK
 
 PROGRAM = [sys.executable, "-m", "triptych"]

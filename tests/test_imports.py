@@ -17,8 +17,8 @@ def imported(code):
     "code",
     [
         "import triptych",
-        "from triptych.cli.app import main\ntry: main(['--help'])\nexcept SystemExit: pass",
-        "from triptych.cli.app import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass",
+        "from triptych.cli.program import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "from triptych.cli.program import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass",
     ],
 )
 def test_help_and_import_load_nothing_heavy(code):

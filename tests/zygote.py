@@ -26,11 +26,12 @@ import sklearn.datasets  # noqa: F401
 import torch
 from torch.nn import functional
 
+import triptych.cli.app
 import triptych.comparison.compare
 import triptych.queries
 import triptych.reports
 import triptych.training.loop  # noqa: F401
-from triptych.cli.app import main
+from triptych.cli.program import main
 
 SLEEP, SLEEPS = 1.0, 6
 """Seconds that each of a child's first operations takes longer, and how many do."""

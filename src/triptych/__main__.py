@@ -1,6 +1,6 @@
 """`python -m triptych`."""
 
-from triptych.cli.app import main
+from triptych.cli.program import main
 
 if __name__ == "__main__":
     main()

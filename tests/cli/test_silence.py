@@ -160,7 +160,7 @@ def consider(self, value):
     assert len(asked) <= 3, "it went on validating"
     considered(self, value)
 State.consider = consider
-from triptych.cli.app import main
+from triptych.cli.program import main
 main()
 """
 

@@ -3,6 +3,8 @@
 import json
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -79,7 +81,7 @@ def dying(*arguments):
             os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments)
 setattr(files.os, place, dying)
-from triptych.cli.app import main
+from triptych.cli.program import main
 main()
 """
 
@@ -115,7 +117,7 @@ def test_ctrl_c_saves_and_exits_and_the_run_goes_on_exactly(tmp_path, uninterrup
 
 CTRL_C_AGAIN = """
 import atexit, os, signal, sys
-from triptych.cli import app, loading
+from triptych.cli import loading, program
 from triptych.training.seat import Seat
 def ctrl_c(function=None, *given):
     os.kill(os.getpid(), signal.SIGINT)
@@ -126,11 +128,61 @@ def first(*given):
     setattr(owner, name, real)
     return ctrl_c(real, *given)
 setattr(owner, name, first)
-said = app._say
-app._say = lambda line: ctrl_c(said, line)
+said = program._say
+program._say = lambda line: ctrl_c(said, line)
 atexit.register(ctrl_c)
-app.main()
+program.main()
 """
+
+
+CTRL_C_AT_IMPORT = """
+import os, signal, sys
+class Watcher:
+    def find_spec(self, name, *_):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+            print(name, "goes on")
+module = sys.argv.pop(1)
+sys.meta_path.insert(0, Watcher)
+Watcher.find_spec = Watcher().find_spec
+from triptych.cli.program import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "triptych.cli.app", "torch", "torch.optim"])
+def test_ctrl_c_in_an_import_is_answered_but_not_halfway_through_it(module, tmp_path):
+    """Raised in the middle it would leave half a module; in torch's own code it aborts the process."""
+    code = [sys.executable, "-c", CTRL_C_AT_IMPORT, module]
+    verb = ["train", "made", "--data", "digits", "--steps", "1", "--out", str(tmp_path / "run")]
+    ended = subprocess.run(code + verb, capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+    assert (ended.returncode, ended.stderr.splitlines()[-1:]) == (130, ["interrupted"]), ended.stderr
+    assert ended.stdout.splitlines() == [f"{module} goes on"], "the import was left halfway"
+
+
+CTRL_C_IN_A_DESTRUCTOR = """
+import os, signal, time
+from triptych.running import interruption
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+with interruption.guarded():
+    dying, begun = Dying(), time.monotonic()
+    try:
+        del dying
+        time.sleep(30)
+    except KeyboardInterrupt:
+        assert time.monotonic() - begun < 1
+        print("heard")
+"""
+
+
+def test_ctrl_c_in_a_destructor_is_heard():
+    """Python ignores what a destructor raises, and prints its traceback."""
+    ended = subprocess.run(
+        [sys.executable, "-c", CTRL_C_IN_A_DESTRUCTOR], capture_output=True, text=True, env=ENVIRONMENT, timeout=60
+    )
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("heard\n", "", 0)
 
 
 @pytest.mark.parametrize("verb", ["train", "sample"])
@@ -144,6 +196,21 @@ def test_more_ctrl_c_do_not_disturb_the_last_words(tmp_path, verb):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err and "Exception" not in err, err
     assert err.splitlines()[-1].startswith("interrupted" if verb == "sample" else "stopped after step"), err
+
+
+CTRL_C_AT_THE_END = """
+import atexit, os, signal
+from triptych.cli.program import main
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+main()
+"""
+
+
+def test_ctrl_c_after_the_last_word_changes_nothing(tmp_path):
+    code = [sys.executable, "-c", CTRL_C_AT_THE_END, "train", "made", "--data", "nowhere"]
+    ended = subprocess.run(code, capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("…")]
+    assert ended.returncode == 2 and len(lines) == 1, ended.stderr
 
 
 def test_a_damaged_newest_checkpoint_falls_back_and_says_so(tmp_path, uninterrupted):
@@ -169,7 +236,7 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
 del sys.argv[1]
-from triptych.cli.app import main
+from triptych.cli.program import main
 main()
 """
 
@@ -230,6 +297,18 @@ def test_a_directory_of_another_configuration_is_refused(tmp_path):
         code, _, err = call(*train[:-1], foreign, *more)
         assert code == 2 and "files that are not a run's" in err
     assert [p.name for p in foreign.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_killed_before_its_first_file_was_whole_can_be_started_again(tmp_path):
+    directory = tmp_path / "run"
+    train = [*map(str, TRAIN), "--out", str(directory)]
+    killed = Forked(["-c", DIE, "fsync", "1", *train], ENVIRONMENT)
+    _, err = killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL, err
+    assert {path.name for path in directory.iterdir()} == {".lock", ".config.yaml.partial"}
+    code, _, err = call(*["2" if value == str(STEPS) else value for value in train])
+    assert code == 0, err
+    assert not list(directory.rglob(".*.partial"))
 
 
 def test_a_run_directory_is_written_by_one_process_at_a_time(tmp_path):

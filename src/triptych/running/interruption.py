@@ -3,6 +3,10 @@
 Python runs a signal's handler only between two of its own instructions, so one long operation of torch can delay it
 for a minute. The program therefore has a second line of defence: a thread that learns of the signal at once, gives the
 main thread `GRACE` seconds to end by itself, then saves what `at_deadline` has registered and ends the process.
+
+No exception is raised in the middle of an import: it would leave half a module, and in torch's C++ it aborts the
+process. The handler is called again when the import is over. So it is when an exception was lost, as Python loses
+those that are raised in a destructor.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from typing import TYPE_CHECKING
 
 from triptych.running import progress
 
+AGAIN = 0.02
+"""Seconds after which a handler is called again that could not raise its exception."""
 GRACE = 1.2
 """Seconds that the main thread has to end by itself."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -73,10 +79,13 @@ class Stop:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded(ends: bool = False) -> Iterator[None]:
     """Within, Ctrl-C and SIGTERM raise `KeyboardInterrupt`, and end the process if that does not end it in time.
 
     Only a program may open this, for it ends the process.
+
+    Args:
+        ends: the process ends afterwards in any case, so signals are ignored from then on.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -92,7 +101,7 @@ def guarded() -> Iterator[None]:
     before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     watcher.start()
     try:
-        with _handled(_interrupt, last=True):
+        with _never_lost(), _handled(_interrupt, ended=lambda: ends or caught()):
             yield
     finally:
         ended.set()
@@ -140,14 +149,60 @@ def exit_code() -> int:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None], last: bool = False) -> Iterator[None]:
-    """Handle signals; after the `last` context a program that caught one ignores any other: it is about to end."""
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+def _handled(
+    handler: Callable[[int, FrameType | None], None], ended: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Handle signals; afterwards ignore them if the program has `ended`."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if _imports(frame):
+            _call_again(number)
+        else:
+            handler(number, frame)
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield
     finally:
         for number, old in before.items():
-            signal.signal(number, signal.SIG_IGN if last and _CAUGHT else old)
+            signal.signal(number, signal.SIG_IGN if ended() else old)
+
+
+@contextmanager
+def _never_lost() -> Iterator[None]:
+    """Call the handler again if Python had to ignore its exception.
+
+    Work that was to be left needs no second call: it reads `asked` when its part is done.
+    """
+    before = sys.unraisablehook
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if _CAUGHT and isinstance(lost.exc_value, KeyboardInterrupt):
+            _call_again(_CAUGHT[-1])
+        elif not isinstance(lost.exc_value, Left):
+            before(lost)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _call_again(number: int) -> None:
+    main = threading.main_thread().ident
+    again = threading.Timer(AGAIN, signal.pthread_kill, (main, number))
+    again.daemon = True
+    again.start()
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether this code runs because of an import."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

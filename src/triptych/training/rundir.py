@@ -30,6 +30,7 @@ FREE = (*BUDGET, "log_every", "checkpoint_every", "sample_every", "devices", "ac
 
 
 LOCK = ".lock"
+BEGINNING = ".config.yaml.partial"
 
 
 def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
@@ -48,7 +49,7 @@ def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
         raise CheckpointError(f"{run} is a file: expected a directory for the run")
     stored = run / "config.yaml"
     if not stored.exists():
-        if run.exists() and any(entry.name != LOCK for entry in run.iterdir()):
+        if _is_used(run):
             raise CheckpointError(f"{run} holds files that are not a run's: choose another directory")
     elif overwrite:
         _remove(run)
@@ -66,6 +67,11 @@ def claim(run: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
         for partial in (*run.glob(".*.partial"), *run.glob("checkpoints/.*.partial")):
             partial.unlink()
     write_config(stored, config)
+
+
+def _is_used(run: Path) -> bool:
+    """Return whether a directory holds more than what a run leaves that was killed before it was begun."""
+    return run.exists() and any(entry.name not in (LOCK, BEGINNING) for entry in run.iterdir())
 
 
 def done(run: Path) -> int:
@@ -96,7 +102,7 @@ def locked(run: Path) -> Iterator[None]:
         return
     if run.exists() and not run.is_dir():
         raise CheckpointError(f"{run} is a file: expected a directory for the run")
-    if run.exists() and any(run.iterdir()) and not (run / "config.yaml").exists():
+    if _is_used(run) and not (run / "config.yaml").exists():
         yield  # `claim` refuses it, and nothing is left in it
         return
     try:
