@@ -70,7 +70,7 @@ def model_of(event: tp.Event, weights: Sequence[dict[str, Tensor]], **further: A
     parts = dcgan_parts()
     for part, own in zip(parts, weights, strict=True):
         part.load_state_dict(own)
-    return tp.GAN(event, latent=LATENT, generator=parts[0], critic=parts[1], **further)
+    return tp.build("gan", event, latent=LATENT, generator=parts[0], critic=parts[1], **further)
 
 
 def check_same(model: tp.GAN, codes: Tensor, theirs: Sequence[float]) -> None:
@@ -190,7 +190,8 @@ class BareWGAN:
 def wgan_gp(train: tp.Examples, threads: int, rounds: int, pairs: int) -> dict[str, float]:
     """`fit` against a bare loop of the same WGAN-GP: five turns of the critic a round."""
     generator, critic = wgan_gp_parts()
-    model = tp.GAN(
+    model = tp.build(
+        "gan",
         train.event,
         latent=LATENT,
         loss="wasserstein",

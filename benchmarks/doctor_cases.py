@@ -86,7 +86,7 @@ def first(count: int) -> Callable[[Examples], Examples]:
 
 
 def blind(event: Any, **arguments: Any) -> Model:
-    return tp.GAN(event, **{**arguments, "generator": Blind(64, event.shape)})
+    return tp.build("gan", event, **{**arguments, "generator": Blind(64, event.shape)})
 
 
 LOST = ("critic wins", "saturating loss", "exploding gradients", "mode collapse", "dead critic", "still generator")

@@ -117,7 +117,7 @@ def gan(steps: int, pairs: int) -> dict[str, float]:
     data = torch.randint(256, (2_000, 3, 32, 32), dtype=torch.uint8)
     examples = tp.Examples(data, tp.Event((3, 32, 32), 256))
     own_generator, own_critic = dcgan_parts()
-    model = tp.GAN(examples.event, latent=100, generator=own_generator, critic=own_critic)
+    model = tp.build("gan", examples.event, latent=100, generator=own_generator, critic=own_critic)
     generator, critic = dcgan_parts()
     critic_adam = torch.optim.Adam(critic.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
     generator_adam = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)

@@ -35,9 +35,9 @@ from modes_shown import draw_heat_map, draw_samples, table
 from panel import write_between
 
 import triptych as tp
+from triptych.adversary.tricks import TRICKS
 from triptych.errors import NonFiniteError, UserError
 from triptych.metrics.modes import modes_covered
-from triptych.models.adversarial.tricks import TRICKS
 from triptych.objectives.adversarial import LOSSES
 from triptych.objectives.penalties import PENALTIES
 

@@ -32,7 +32,7 @@ def test_models_and_data_load_nothing_but_torch_and_numpy():
 
 def test_torchvision_is_never_imported():
     code = (
-        "import triptych as tp; train, test = tp.data.load('digits'); m = tp.GAN(train.event, hidden=8);"
+        "import triptych as tp; train, test = tp.data.load('digits'); m = tp.build('gan', train.event, hidden=8);"
         "tp.fit(m, train, steps=1, progress=False);"
         "tp.evaluation.measure('gan', m, tp.evaluation.Protocol.prepare(train[:50], test[:50], extractor='pixels'))"
     )

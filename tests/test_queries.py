@@ -17,7 +17,7 @@ EVENT = tp.Event((1, 8, 8), 17)
 
 
 def test_a_question_that_is_not_answered_names_those_that_are():
-    gan = tp.GAN(EVENT, hidden=8)
+    gan = tp.build("gan", EVENT, hidden=8)
     with pytest.raises(
         UnsupportedQuery, match="it answers sample, sample_codes, decode, judge; for a likelihood train"
     ):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from triptych.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from triptych import adversary as adversary
     from triptych import catalogue as catalogue
     from triptych import data as data
     from triptych import distributions as distributions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from triptych import objectives as objectives
     from triptych import queries as queries
     from triptych import testing as testing
+    from triptych.adversary import AdversaryConfig as AdversaryConfig
     from triptych.catalogue import build as build
     from triptych.comparison.compare import compare as compare
     from triptych.data import Examples as Examples
@@ -64,6 +66,7 @@ if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
     os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 
 _LAZY = {
+    "AdversaryConfig": "triptych.adversary",
     "AuxiliaryClassifierGAN": "triptych.models.adversarial.auxiliary_classifier",
     "CoupledGAN": "triptych.models.adversarial.coupled",
     "InfoGAN": "triptych.models.adversarial.infogan",
@@ -95,6 +98,7 @@ _LAZY = {
     "save": "triptych.training",
 }
 _MODULES = (
+    "adversary",
     "catalogue",
     "data",
     "distributions",

@@ -7,9 +7,40 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from triptych.errors import ConfigurationError, did_you_mean
+
+Part = TypeVar("Part", bound=Callable[..., Any])
+Own = TypeVar("Own", bound=Callable[..., Any])
+
+
+class Registry(dict[str, Part]):
+    """Parts of one kind by the name that a user can type.
+
+    Example:
+        >>> powers: Registry[Callable[..., float]] = Registry()
+        >>> @powers.register("square")
+        ... def square(x):
+        ...     return x**2
+        >>> powers["square"](3), powers.name_of(square)
+        (9, 'square')
+    """
+
+    def register(self, name: str) -> Callable[[Own], Own]:
+        """Enter the function or class below under a name."""
+
+        def enter(part: Own) -> Own:
+            self[name] = part  # type: ignore[assignment]
+            return part
+
+        return enter
+
+    def name_of(self, part: object) -> str:
+        """Return the name of a part, or of one with its options given; "" for one that has none."""
+        own = getattr(part, "func", part)
+        return next((name for name, known in self.items() if known is own), "")
+
 
 _WORDS = {"true": True, "false": False}
 _EXPECTED: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number"}

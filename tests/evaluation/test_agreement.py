@@ -67,14 +67,14 @@ def test_where_there_is_no_class_to_ask_for_it_says_so(digits: tuple[Examples, E
     protocol = Protocol.prepare(*digits, extractor="pixels")
     event = digits[0].event
     with pytest.raises(Unanswered, match="draws no samples of a class"):
-        agreement(Subject(tp.GAN(event, hidden=8), protocol))
+        agreement(Subject(tp.build("gan", event, hidden=8), protocol))
     with pytest.raises(Unanswered, match="7 classes, the data 10"):
-        agreement(Subject(tp.GAN(event, hidden=8, classes=7), protocol))
+        agreement(Subject(tp.build("gan", event, hidden=8, classes=7), protocol))
     bare = [Examples(x.data, x.event) for x in digits]
     with pytest.raises(Unanswered, match="no labels"):
-        agreement(Subject(tp.GAN(event, hidden=8, classes=10), Protocol.prepare(*bare)))
-    tp.save(tp.GAN(event, hidden=8), tmp_path / "gan")
+        agreement(Subject(tp.build("gan", event, hidden=8, classes=10), Protocol.prepare(*bare)))
+    tp.save(tp.build("gan", event, hidden=8), tmp_path / "gan")
     asked = ["evaluate", tmp_path / "gan", "--data", "digits", "--metrics", "agreement"]
     assert "train a model with --classes N" in refused(*asked)
-    tp.save(tp.GAN(event, hidden=8, classes=10), tmp_path / "cgan")
+    tp.save(tp.build("gan", event, hidden=8, classes=10), tmp_path / "cgan")
     assert "class obtained is class asked" in well("evaluate", tmp_path / "cgan", "--data", "digits")

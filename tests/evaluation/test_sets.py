@@ -140,15 +140,15 @@ def test_path_length_of_a_vae_is_that_of_its_unrounded_decodings(protocol: Proto
     found = METRICS["path-length"](Subject(model, protocol))
     assert found.protocol == "path-length-100@pixels" and found.value is not None and found.value > 0
     assert found == METRICS["path-length"](Subject(model, protocol))
-    labelled = tp.GAN(protocol.event, hidden=8, classes=10)
+    labelled = tp.build("gan", protocol.event, hidden=8, classes=10)
     assert METRICS["path-length"](Subject(labelled, protocol)).value
 
 
 def test_a_walk_keeps_to_the_prior(protocol: Protocol) -> None:
     event = protocol.event
     for model, path in (
-        (tp.GAN(event, hidden=8), "spherical"),
-        (tp.GAN(event, hidden=8, prior="uniform"), "linear"),
+        (tp.build("gan", event, hidden=8), "spherical"),
+        (tp.build("gan", event, hidden=8, prior="uniform"), "linear"),
         (tp.VAE(event, hidden=8, prior="mixture"), "linear"),
         (tp.VAE(event, hidden=8), "spherical"),
         (tp.build("infogan", event, hidden=8), "linear"),
@@ -161,7 +161,7 @@ def test_path_length_needs_codes_and_features_of_all_shades(protocol: Protocol) 
     assert "draws no codes" in measure(Subject(tp.PixelCNN(protocol.event), protocol)).note
     assert "real data" in measure(Subject(None, protocol)).note
     coarse = protocol.changed(extractor=Extractor("coarse", lambda x: x.round().float()))
-    assert "rounds" in measure(Subject(tp.GAN(protocol.event, hidden=8), coarse)).note
+    assert "rounds" in measure(Subject(tp.build("gan", protocol.event, hidden=8), coarse)).note
 
 
 def test_stacks_of_a_file_are_told_by_a_classifier_of_its_images(tmp_path: Path) -> None:

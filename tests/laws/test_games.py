@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import triptych as tp
+from triptych.adversary.tricks import TRICKS, Trick
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.adversarial.tricks import TRICKS
 from triptych.networks.norms import CRITIC_NORMS, GENERATOR_NORMS
 from triptych.objectives.adversarial import LOSSES
 from triptych.objectives.penalties import PENALTIES
@@ -33,7 +33,7 @@ SINGLY = [
 
 def game(kind, classes, arguments):
     event, sizes = EVENTS[kind]
-    return tp.GAN(event, latent=3, hidden=16, classes=classes, **sizes, **arguments)
+    return tp.build("gan", event, latent=3, hidden=16, classes=classes, **sizes, **arguments)
 
 
 def trained(model):
@@ -100,11 +100,14 @@ def test_variants_take_every_trick(name):
 
 
 def test_a_turn_that_moves_the_other_player_breaks_a_law():
-    class Careless(tp.GAN):
-        def _critic_moved(self):
-            super()._critic_moved()
-            with torch.no_grad():
-                next(self.generator.parameters()).add_(1.0)
+    class Careless(Trick):
+        def begin(self, setting):
+            self.players = setting.players
 
+        @torch.no_grad()
+        def after(self, player):
+            next(self.players["generator"].parameters()).add_(float(player == "critic"))
+
+    model = tp.build("gan", EVENTS["vector"][0], hidden=8, tricks=[Careless()])
     with pytest.raises(AssertionError, match="critic's turn moves generator"):
-        check_model(Careless(EVENTS["vector"][0], hidden=8))
+        check_model(model)

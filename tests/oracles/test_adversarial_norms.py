@@ -95,7 +95,7 @@ def test_a_game_with_virtual_batch_norm_resumes_exactly_while_its_fixed_batch_is
 
     def make():
         torch.manual_seed(1)
-        return tp.GAN(examples.event, latent=3, channels=2, classes=3, generator_labels="batch-norm", **norms)
+        return tp.build("gan", examples.event, latent=3, channels=2, classes=3, generator_labels="batch-norm", **norms)
 
     options = {"batch_size": 8, "progress": False}
     tp.fit(make(), examples, steps=6, run=tmp_path / "whole", **options)
@@ -104,9 +104,9 @@ def test_a_game_with_virtual_batch_norm_resumes_exactly_while_its_fixed_batch_is
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
     assert one == two
     model = tp.load(tmp_path / "whole")
-    assert int(model.critic.trunk.filled) == int(model.generator.filled) == 24
+    assert int(model.adversary.critic.trunk.filled) == int(model.generator.filled) == 24
     real = set(map(tuple, examples.event.scaled(examples.data).flatten(1).tolist()))
-    assert set(map(tuple, model.critic.trunk.fixed.flatten(1).tolist())) <= real
+    assert set(map(tuple, model.adversary.critic.trunk.fixed.flatten(1).tolist())) <= real
 
 
 def test_virtual_batch_norm_is_refused_with_a_batch_of_1():

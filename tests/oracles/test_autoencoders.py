@@ -299,7 +299,7 @@ def test_only_what_was_removed_is_judged_and_the_rest_alone_is_seen():
             return self.level.expand(len(z), 1, 8, 8)
 
     parts = {"encoder": Recording("encoder", 4), "decoder": Constant(), "critic": Recording("critic", 1)}
-    model = tp.ContextAutoencoder(event, latent=4, adversarial=0.5, removed="random", **parts)
+    model = tp.build("context-autoencoder", event, latent=4, adversarial=0.5, removed="random", **parts)
     x = examples_of(event, 6).data
     terms = model.objective(Batch(x, None), Noise.of(7))
     known = random((8, 8), (4, 4), 6, Noise.of(7))
@@ -307,9 +307,9 @@ def test_only_what_was_removed_is_judged_and_the_rest_alone_is_seen():
     assert torch.allclose(seen["encoder"], torch.cat([scaled * known, known.float()], 1), atol=1e-6)
     assert torch.allclose(seen["critic"], 0.25 * ~known, atol=1e-6)
     assert torch.allclose(terms["squared_error"], ((0.25 - scaled) * ~known).square().sum((1, 2, 3)), atol=1e-4)
-    said = model.critic(0.25 * ~known).view(6)
+    said = model.adversary.critic(0.25 * ~known).view(6)
     assert torch.allclose(terms["adversarial"], 0.5 * F.softplus(-said), atol=1e-6)
-    real = model.critic(scaled * ~known).view(6)
+    real = model.adversary.critic(scaled * ~known).view(6)
     (of_critic,) = model.critic_objective(Batch(x, None), Noise.of(7)).values()
     assert torch.allclose(of_critic, F.softplus(-real) + F.softplus(said), atol=1e-5)
 

@@ -46,13 +46,16 @@ def test_an_auxiliary_classifier_minimises_the_log_loss_of_both_sources():
     model = build("auxiliary-classifier-gan", POINT, classes=3, hidden=8, layers=1, latent=4).eval()
     given_ = batch(3)
     seen = []
-    model.opinion = lambda x, label, ask=model.opinion: seen.append(x) or ask(x, label)
+    scores = model.adversary.scores
+    model.adversary.scores = lambda view: seen.append(view.x) or scores(view)
     critic = model.critic_objective(given_, Noise.of(0))
     generator = model.generator_objective(given_, Noise.of(0))
     for x, term in zip(
         seen[:3], (critic["class_of_real"], critic["class_of_fake"], generator["class_of_fake"]), strict=True
     ):
-        told = model.classifier(model.critic.features(x)).softmax(1).detach().double().numpy()
+        told = (
+            model.adversary.heads[0].classifier(model.adversary.critic.features(x)).softmax(1).detach().double().numpy()
+        )
         told /= told.sum(1, keepdims=True)
         assert float(term.detach().mean()) == pytest.approx(log_loss(given_.label, told, labels=range(3)), rel=1e-5)
     assert set(generator) == {"adversarial", "class_of_fake"}
@@ -121,7 +124,7 @@ def test_what_infogan_minimises_and_what_it_logs():
     cross = [means[f"cross_entropy_c{i}"] for i in (1, 2, 3)]
     weighted = 2 * (cross[0] + cross[1]) + 0.1 * cross[2]
     assert sum(means.values()) - means["adversarial"] == pytest.approx(weighted, abs=1e-5)
-    told = model.bounds(means)
+    told = model.adversary.figures(means)
     assert told["information_c1"] == pytest.approx(math.log(4) - cross[0])
     assert told["information"] == pytest.approx(math.log(4) + 2 * math.log(2) - sum(cross))
 
@@ -230,7 +233,7 @@ def test_an_sd_gans_critic_sees_pairs_of_one_identity():
     assert real.shape == fake.shape == (6, 2, 1)
     assert torch.equal(real[..., 0].floor()[:, 0], real[..., 0].floor()[:, 1]) and 7.0 not in real.floor()
     assert not bool((real[:, 0] == real[:, 1]).any())
-    codes = model.codes_for(Batch(x, label), Noise.of(1))
+    codes = model.codes.draw_views(6, Noise.of(1))
     assert torch.equal(codes[:, 0, :3], codes[:, 1, :3]) and not torch.equal(codes[:, 0, 3:], codes[:, 1, 3:])
     assert torch.allclose(model.generate(codes, None)[:, 1], model.generate(codes[:, 1], None), atol=1e-6)
 

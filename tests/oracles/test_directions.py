@@ -36,7 +36,7 @@ def test_directions_of_a_linear_decoder_are_its_right_singular_vectors():
 def test_directions_of_a_network_are_those_of_its_jacobian():
     torch.manual_seed(0)
     event = tp.Event((1, 4, 4), 17)
-    model = tp.GAN(event, latent=3, hidden=16, generator="mlp:activation=tanh", critic="mlp", classes=2)
+    model = tp.build("gan", event, latent=3, hidden=16, generator="mlp:activation=tanh", critic="mlp", classes=2)
     codes, label = model.sample_codes(4, seed=0), torch.tensor([0, 1, 1, 0])
     found = principal_directions(model, codes, label=label)
     total = torch.zeros(3, 3)

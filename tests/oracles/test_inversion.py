@@ -59,7 +59,7 @@ def test_a_label_is_taken_into_account():
 
 def test_what_a_model_made_itself_is_found_again():
     torch.manual_seed(0)
-    model = tp.GAN(tp.Event((1, 8, 8), 256), latent=4, hidden=32, generator="mlp", critic="mlp", classes=3)
+    model = tp.build("gan", tp.Event((1, 8, 8), 256), latent=4, hidden=32, generator="mlp", critic="mlp", classes=3)
     x = model.sample(6, seed=3)
     first = invert(model, x, steps=300, seed=1)
     assert bool((first.errors < 0.004).all()), "rounding to a level costs 0.29/255 = 0.001"

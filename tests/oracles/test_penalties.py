@@ -97,8 +97,8 @@ def test_what_cannot_be_paid_is_refused_at_once(spec, said):
 @pytest.mark.parametrize("penalty", ["none", "gradient:weight=0", "r1:weight=0+r2:weight=0"])
 def test_a_penalty_of_weight_0_is_no_bound_on_the_slope(penalty):
     with pytest.raises(ConfigurationError, match="without a bound on the critic's slope"):
-        tp.GAN(tp.Event((2,)), loss="wasserstein", penalty=penalty)
-    tp.GAN(tp.Event((2,)), loss="wasserstein", penalty="gradient:weight=0.5")
+        tp.build("gan", tp.Event((2,)), loss="wasserstein", penalty=penalty)
+    tp.build("gan", tp.Event((2,)), loss="wasserstein", penalty="gradient:weight=0.5")
 
 
 def test_several_penalties_are_terms_of_their_own():

@@ -9,26 +9,26 @@ import torch
 from torch import nn
 
 import triptych as tp
+from triptych.adversary.scores import Scores
+from triptych.adversary.tricks import Setting, StepContext
+from triptych.adversary.tricks.feature_matching import FeatureMatching
+from triptych.adversary.tricks.historical_averaging import HistoricalAveraging
+from triptych.adversary.tricks.instance_noise import InstanceNoise
+from triptych.adversary.tricks.minibatch import Closeness, MinibatchDiscrimination, Spread
+from triptych.adversary.tricks.path_length import PathLength
+from triptych.adversary.tricks.replay import Replay
 from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks import Setting, Turn
-from triptych.models.adversarial.tricks.feature_matching import FeatureMatching
-from triptych.models.adversarial.tricks.historical_averaging import HistoricalAveraging
-from triptych.models.adversarial.tricks.instance_noise import InstanceNoise
-from triptych.models.adversarial.tricks.minibatch import Closeness, MinibatchDiscrimination, Spread
-from triptych.models.adversarial.tricks.path_length import PathLength
-from triptych.models.adversarial.tricks.replay import Replay
 from triptych.noise import Noise
-from triptych.objectives.game import Opinion
 
 EVENT = tp.Event((3,))
 
 
 def turn(real=None, fake=None, codes=None, made=None, noise=None, n=4):
     """A turn of the generator; what the critic says of examples is their sum, read from themselves."""
-    said = [None if x is None else Opinion(x.sum(1), x) for x in (real, fake)]
+    said = [None if x is None else Scores(x.sum(1), x) for x in (real, fake)]
     batch = Batch(torch.zeros(n, 3), None)
-    return Turn(batch, noise or Noise.of(0), codes, real, fake, said[0], said[1], fake if made is None else made)
+    return StepContext(batch, noise or Noise.of(0), codes, real, fake, said[0], said[1], fake if made is None else made)
 
 
 def test_feature_matching_is_the_squared_distance_of_the_means():
@@ -44,11 +44,13 @@ def test_feature_matching_is_the_squared_distance_of_the_means():
 
 def test_features_are_matched_on_real_examples_of_the_minibatch():
     """Played through a model: the generator's own term, against the critic's features by hand."""
-    model = tp.GAN(EVENT, latent=2, hidden=8, tricks="feature-matching")
+    model = tp.build("gan", EVENT, latent=2, hidden=8, tricks="feature-matching")
     batch = Batch(torch.randn(16, 3), None)
     (term,) = model.generator_objective(batch, Noise.of(5)).values()
     fake = model.generator(Noise.of(5).normal((16, 2)))
-    apart = model.critic.features(EVENT.scaled(batch.x)).mean(0) - model.critic.features(fake).mean(0)
+    apart = model.adversary.critic.features(EVENT.scaled(batch.x)).mean(0) - model.adversary.critic.features(fake).mean(
+        0
+    )
     assert torch.allclose(term, apart.square().sum().expand(16), atol=1e-6)
     assert not any(p.grad is not None for p in model.parameters())
 
@@ -201,7 +203,7 @@ class Counted(tp.GAN):
 @pytest.mark.parametrize("tricks", ["none", "path-length+replay:size=8+instance-noise"])
 @pytest.mark.parametrize("critic_steps", [1, 3])
 def test_shared_fakes_are_made_once_and_judged_twice(critic_steps, tricks):
-    model = Counted(EVENT, latent=2, hidden=8, critic_steps=critic_steps, shared_fakes=True, tricks=tricks)
+    model = Counted.of(EVENT, dict(latent=2, hidden=8, critic_steps=critic_steps, shared_fakes=True, tricks=tricks))
     batches = [Batch(torch.randn(8, 3), None, number=number) for number in range(2 * critic_steps)]
     critic, generator = model.players
     own = list(model.generator.parameters())
@@ -214,17 +216,19 @@ def test_shared_fakes_are_made_once_and_judged_twice(critic_steps, tricks):
         assert not any(p.requires_grad or p.grad is not None for p in own), "it was the critic's turn"
         assert [followed for _, followed in MADE] == [False] * (critic_steps - 1) + [True]
         with torch.no_grad():
-            for p in model.critic.parameters():
+            for p in model.adversary.critic.parameters():
                 p.add_(0.1 * torch.randn(p.shape))
         for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-            assert copied.held is None and model.held is not None
+            assert copied.adversary.fakes.kept is None and model.adversary.fakes.kept is not None
         for p in own:
             p.requires_grad_(True)
         terms = generator.objective(batch, Noise.of(2))
-        assert model.held is None and len(MADE) == critic_steps, "nothing is left, and nothing was made anew"
+        assert model.adversary.fakes.kept is None and len(MADE) == critic_steps, (
+            "nothing is left, and nothing was made anew"
+        )
         (gradient,) = torch.autograd.grad(terms["adversarial"].mean(), own[0], retain_graph=True)
         if tricks == "none":
-            by_hand = nn.functional.softplus(-model.critic(MADE[-1][0])).mean()
+            by_hand = nn.functional.softplus(-model.adversary.critic(MADE[-1][0])).mean()
             (expected,) = torch.autograd.grad(by_hand, own[0])
             assert torch.allclose(gradient, expected, atol=1e-7)
         assert gradient.ne(0).any()
@@ -233,14 +237,14 @@ def test_shared_fakes_are_made_once_and_judged_twice(critic_steps, tricks):
 
 
 def test_a_generator_without_a_critics_turn_before_it_makes_its_own():
-    model = Counted(EVENT, latent=2, hidden=8, shared_fakes=True)
+    model = Counted.of(EVENT, dict(latent=2, hidden=8, shared_fakes=True))
     MADE.clear()
     old, new = (Batch(torch.randn(8, 3), None, number=number) for number in (0, 1))
     model.critic_objective(old, Noise.of(0))
     terms = model.generator_objective(new, Noise.of(1))
     assert len(MADE) == 2 and terms["adversarial"].requires_grad
     model.critic_objective(Batch(torch.randn(8, 3), None), Noise.of(0))  # outside of training
-    assert model.held is None
+    assert model.adversary.fakes.kept is None
 
 
 @pytest.mark.parametrize(
@@ -249,7 +253,7 @@ def test_a_generator_without_a_critics_turn_before_it_makes_its_own():
         ({"loss": "wasserstein"}, "bound on the critic's slope.*penalty='gradient'"),
         ({"penalty": "gradient", "tricks": "minibatch-stddev"}, "minibatch-stddev in the critic mixes examples"),
         ({"weight_clip": -0.1}, "weight_clip=-0.1: expected"),
-        ({"critic_rate": 0.0}, "critic_rate=0, .*above 0"),
+        ({"critic_rate": 0.0}, "critic_rate=0: .*above 0"),
         ({"beta2": 1.0}, "beta2=1: expected"),
         ({"critic": nn.Linear(3, 1), "tricks": "feature-matching"}, "Linear the methods features"),
         ({"critic": nn.Linear(3, 1), "tricks": "minibatch-discrimination"}, "into your own Linear"),
@@ -276,23 +280,23 @@ def test_a_generator_without_a_critics_turn_before_it_makes_its_own():
 )  # fmt: skip
 def test_parts_that_do_not_go_together_are_refused_in_a_line(arguments, said):
     with pytest.raises(ConfigurationError, match=said) as refusal:
-        tp.GAN(EVENT, hidden=8, **arguments)
+        tp.build("gan", EVENT, hidden=8, **arguments)
     assert "\n" not in str(refusal.value)
 
 
 def test_what_holds_a_wasserstein_critic_is_accepted_and_its_weights_stay_within_the_bound():
-    tp.GAN(EVENT, hidden=8, loss="wasserstein", penalty="gradient")
-    tp.GAN(EVENT, loss="wasserstein", critic=nn.Linear(3, 1))  # a user's own may be held by itself
-    model = tp.GAN(EVENT, hidden=8, loss="wasserstein", weight_clip=0.02)
+    tp.build("gan", EVENT, hidden=8, loss="wasserstein", penalty="gradient")
+    tp.build("gan", EVENT, loss="wasserstein", critic=nn.Linear(3, 1))  # a user's own may be held by itself
+    model = tp.build("gan", EVENT, hidden=8, loss="wasserstein", weight_clip=0.02)
     examples = tp.testing.examples_of(EVENT, 64)
     tp.fit(model, examples, steps=5, batch_size=16, progress=False)
-    most = max(float(p.detach().abs().max()) for p in model.critic.parameters())
+    most = max(float(p.detach().abs().max()) for p in model.adversary.critic.parameters())
     assert most == pytest.approx(0.02)
 
 
 def test_a_trick_of_ones_own_is_typed_saved_and_loaded(tmp_path):
     trick = MinibatchDiscrimination(kernels=2)
-    model = tp.GAN(EVENT, latent=2, hidden=8, tricks=[trick, Replay(size=4)])
+    model = tp.build("gan", EVENT, latent=2, hidden=8, tricks=[trick, Replay(size=4)])
     tp.save(model, tmp_path)
     again = tp.load(tmp_path, tricks=[MinibatchDiscrimination(kernels=2), Replay(size=4)])
     assert torch.equal(again.sample(3, seed=0).data, model.sample(3, seed=0).data)
@@ -300,7 +304,7 @@ def test_a_trick_of_ones_own_is_typed_saved_and_loaded(tmp_path):
 
 @pytest.mark.parametrize("trick", ["minibatch-discrimination", "minibatch-stddev"])
 def test_a_minibatch_of_one_has_nothing_to_compare(trick):
-    model = tp.GAN(tp.Event((2,)), hidden=8, tricks=trick)
+    model = tp.build("gan", tp.Event((2,)), hidden=8, tricks=trick)
     critic = model.players[0]
     with pytest.raises(ConfigurationError, match="--batch-size 2"):
         critic.objective(Batch(torch.zeros(1, 2), None), Noise.of(0))

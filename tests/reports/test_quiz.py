@@ -29,7 +29,7 @@ def models(digits):
     event = digits[0].event
     sizes = {"latent": 2, "hidden": 8}
     return {
-        "runs/a": tp.GAN(event, **sizes, generator="mlp", critic="mlp"),
+        "runs/a": tp.build("gan", event, **sizes, generator="mlp", critic="mlp"),
         "runs/b": tp.VAE(event, **sizes, encoder="mlp", decoder="mlp", classes=10),
     }
 
@@ -111,7 +111,7 @@ def test_large_images_in_colour_are_averaged_down(tmp_path):
 
 def test_points_in_the_plane_are_shown_as_clouds():
     train, test = tp.data.load("ring")
-    model = tp.GAN(train.event, hidden=8)
+    model = tp.build("gan", train.event, hidden=8)
     pairs, before = pairs_of({"gan": model}, train, test, 3, seed=0)
     for cloud in (pairs["gan"].real, before):
         for picture in cloud.data[:3, 0].numpy():
@@ -126,7 +126,7 @@ def test_a_cloud_is_drawn_where_its_points_are():
     """Corners of a square: up is up, and what lies outside is on the edge."""
     corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0]]).repeat(200, 1)
     data = tp.Examples(corners, tp.Event((2,)))
-    pairs, _ = pairs_of({"gan": tp.GAN(data.event, hidden=8)}, data, data, 1, seed=0)
+    pairs, _ = pairs_of({"gan": tp.build("gan", data.event, hidden=8)}, data, data, 1, seed=0)
     rows, columns = np.nonzero(pairs["gan"].real.data[0, 0].numpy() == 0)
     assert set(zip(rows // 80, columns // 80, strict=True)) == {(1, 0), (0, 1)}
 
@@ -137,9 +137,9 @@ def test_what_no_quiz_can_be_made_of_is_refused(digits, models, tmp_path):
         pairs_of(models, train, test, 250, seed=0)
     solid = tp.Examples(torch.randn(900, 3), tp.Event((3,)))
     with pytest.raises(DataError, match="points in the plane: the data is a vector of 3"):
-        pairs_of({"gan": tp.GAN(solid.event, hidden=8)}, solid, solid, 5, seed=0)
+        pairs_of({"gan": tp.build("gan", solid.event, hidden=8)}, solid, solid, 5, seed=0)
     flat = tp.Examples(torch.randn(300, 2), tp.Event((2,)))
-    gan = tp.GAN(flat.event, hidden=8)
+    gan = tp.build("gan", flat.event, hidden=8)
     with pytest.raises(DataError, match="400 are needed and 300 are there"):
         pairs_of({"gan": gan}, flat, flat, 5, seed=0)
     with torch.no_grad():

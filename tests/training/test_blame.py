@@ -78,7 +78,7 @@ def test_a_term_that_is_lost_behind_the_layers_is_named_also_after_a_resumption(
         return torch.full((len(real),), float("nan") if len(turns) - 1 in sick else 0.0)
 
     def fit(**options):
-        model = tp.GAN(train.event, hidden=8, penalty=fails)
+        model = tp.build("gan", train.event, hidden=8, penalty=fails)
         tp.fit(model, train, run=tmp_path, log_every=2, sample_every=100, threads=1, progress=False, **options)
         return diagnosed(read_metrics(tmp_path / "metrics.jsonl"))
 

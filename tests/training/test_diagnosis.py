@@ -13,6 +13,7 @@ import torch
 import triptych as tp
 from tests.program import refused, well
 from triptych.comparison.assessment import load_run
+from triptych.config import settings_of
 from triptych.training.diagnosis import ACTIVE, AUC, INACTIVE, Examiner, common, diagnosed, games
 from triptych.training.files import read_tensors
 from triptych.training.logging import read_metrics
@@ -149,7 +150,7 @@ class Replays(tp.GAN):
 
 def test_modes_and_classes_are_those_of_what_is_made():
     train, _ = tp.data.load("ring", count=2000)
-    model = Replays(train.event, latent=2, hidden=8)
+    model = Replays.of(train.event, {"latent": 2, "hidden": 8})
     for kept in (range(8), (1, 5), (2,)):
         model.made = train.data[torch.isin(train.labels, torch.tensor(kept))][:256]
         seen = Examiner(model, train).figures()
@@ -163,7 +164,7 @@ def test_modes_and_classes_are_those_of_what_is_made():
 
 
 def test_classes_need_no_labels_in_training_and_copies_are_seen(digits):
-    model = Replays(digits.event, latent=2, hidden=8)
+    model = Replays.of(digits.event, {"latent": 2, "hidden": 8})
     model.made = digits.data[digits.labels == 3].float()
     with_labels, without = (Examiner(model, x).figures() for x in (digits, replace(digits, labels=None)))
     assert with_labels["samples/kind/3"] == 1 and with_labels["samples/kinds"] == pytest.approx(0.1, abs=0.01)
@@ -237,14 +238,15 @@ def options_in(advice):
 
 def test_what_is_advised_can_be_given():
     source = " ".join(text for part in (common, games) for text in strings_of(part) if "--" in text)
-    given = {name for f in (tp.fit, tp.GAN, tp.VAE, tp.data.load) for name in inspect.signature(f).parameters}
+    takes = (tp.fit, tp.GAN, tp.VAE, tp.data.load)
+    given = {name for f in takes for name in settings_of(f)}
     asked = options_in(source)
     assert len(asked) > 30 and {name for name, _ in asked} <= given
-    own = inspect.signature(tp.GAN).parameters
+    own = settings_of(tp.GAN)
     for name, value in asked:
         if name in own and value and not value.isalpha():
             kind = type(own[name].default)
-            assert tp.GAN(tp.Event((2,)), **{name: kind(value)}) is not None
+            assert tp.build("gan", tp.Event((2,)), **{name: kind(value)}) is not None
 
 
 def strings_of(module):
@@ -315,7 +317,7 @@ def ring():
 
 def game(make, train, steps=500, **arguments):
     torch.manual_seed(0)
-    model = make(train.event, **{"hidden": 32, "latent": 4, "penalty": "r1:weight=0.1", **arguments})
+    model = make.of(train.event, {"hidden": 32, "latent": 4, "penalty": "r1:weight=0.1", **arguments})
     return tp.fit(model, train, steps=steps, lr=3e-3, batch_size=64, progress=False)
 
 

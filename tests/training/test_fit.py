@@ -85,7 +85,7 @@ def test_later_players_see_the_last_batch_drawn(examples):
             seen.append(("generator", batch.x.clone()))
             return super().generator_objective(batch, noise)
 
-    watched = Watched(examples.event, critic_steps=2, hidden=8)
+    watched = Watched.of(examples.event, {"critic_steps": 2, "hidden": 8})
     tp.fit(watched, examples, steps=2, batch_size=16, threads=1, progress=False)  # no rounds that time threads
     assert [name for name, _ in seen] == ["critic", "critic", "generator"] * 2
     batches = [x for _, x in seen]
@@ -205,9 +205,9 @@ def test_parts_that_do_not_fit_are_named(examples):
     with pytest.raises(ConfigurationError, match="Categorical takes"):
         tp.fit(tp.VAE(event, latent=4, decoder=flat), examples, steps=1, progress=False)
     with pytest.raises(ConfigurationError, match="the critic gave"):
-        tp.fit(tp.GAN(event, critic=narrow), examples, steps=1, progress=False)
+        tp.fit(tp.build("gan", event, critic=narrow), examples, steps=1, progress=False)
     with pytest.raises(ConfigurationError, match="the loss returned a NoneType"):
-        tp.GAN(event, loss=lambda real, fake: None)
+        tp.build("gan", event, loss=lambda real, fake: None)
     assert tp.VAE(event).log_prob_bounds(examples[:0]).lower.shape == (0,)
     assert tp.VAE(event, latent=4).encode(examples[:3].data.numpy()).shape == (3, 4)
 
@@ -382,7 +382,7 @@ def test_a_users_own_modules_and_loss_plug_in(tmp_path, examples):
             return self.net(x.flatten(1)).view(len(x), *self.shape)
 
     parts = {"generator": Body(6, 64, (1, 8, 8)), "critic": Body(64, 1, (1,)), "loss": tilted}
-    model = tp.GAN(examples.event, latent=6, **parts)
+    model = tp.build("gan", examples.event, latent=6, **parts)
     tp.fit(model, examples, steps=3, run=tmp_path / "r", progress=False)
     with pytest.raises(tp.UserError, match="built with your own"):
         tp.load(tmp_path / "r")

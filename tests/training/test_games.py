@@ -5,7 +5,7 @@ import pytest
 import triptych as tp
 from tests.program import call
 from tests.training.test_resumption import whole_and_resumed
-from triptych.models.adversarial.tricks import TRICKS as KNOWN
+from triptych.adversary.tricks import TRICKS as KNOWN
 
 TRICKS = (
     "feature-matching:keep=true+minibatch-discrimination:kernels=4+minibatch-stddev+historical-averaging"
@@ -27,7 +27,7 @@ def test_a_game_with_every_trick_resumes_exactly(tmp_path, examples, classes):
     whole, broken = whole_and_resumed(tmp_path, game, examples, first=2, ema=0.9, warmup=3)
     assert whole == broken
     again, one = tp.load(tmp_path / "broken"), tp.load(tmp_path / "whole")
-    assert int(again.get_buffer("tricks.6.filled")) == 100
+    assert int(again.get_buffer("adversary.tricks.6.filled")) == 100
     assert again.sample(4, seed=0).data.equal(one.sample(4, seed=0).data)
 
 
@@ -35,14 +35,11 @@ def test_players_keep_their_own_rates_through_warm_up_and_schedule(examples):
     """`lr` is the generator's; the critic's is `critic_rate` times as high in every round."""
     seen = []
 
-    class Watched(tp.GAN):
-        def _critic_moved(self):
-            seen.append([group["lr"] for seat in seats for group in seat.optimizer.param_groups])
-
     from triptych.training.loop import Training
 
     seats = []
-    model = Watched(examples.event, hidden=8, generator="mlp", critic="mlp", critic_rate=4.0)
+    model = tp.build("gan", examples.event, hidden=8, generator="mlp", critic="mlp", critic_rate=4.0)
+    model.adversary._moved = lambda: seen.append([g["lr"] for seat in seats for g in seat.optimizer.param_groups])
     started = Training.train_model
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Training, "train_model", lambda self: (seats.extend(self.seats), started(self)))

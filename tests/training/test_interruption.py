@@ -160,13 +160,42 @@ def test_ctrl_c_in_an_import_is_answered_but_not_halfway_through_it(module, tmp_
     assert ended.stdout.splitlines() == [f"{module} goes on"], "the import was left halfway"
 
 
+CTRL_C_BETWEEN_IMPORTS = """
+import sys, threading
+from triptych.running import interruption
+def others():
+    for i in range(100, 200):
+        __import__(f"module_{i}")
+with interruption.guarded(), interruption.raising():
+    threading.Thread(target=others, daemon=True).start()
+    try:
+        for i in range(100):
+            __import__(f"module_{i}")
+    except KeyboardInterrupt:
+        print(sum(f"module_{j}" in sys.modules for j in range(100)))
+"""
+
+
+def test_ctrl_c_is_answered_between_two_imports(tmp_path):
+    """However soon one follows the other, and whatever another thread imports meanwhile."""
+    for i in range(200):
+        (tmp_path / f"module_{i}.py").write_text("import time\ntime.sleep(0.005)\n")
+    with (tmp_path / "module_5.py").open("a") as module:
+        module.write("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", CTRL_C_BETWEEN_IMPORTS],
+        capture_output=True, text=True, timeout=60, env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("6\n", "", 0)
+
+
 CTRL_C_IN_A_DESTRUCTOR = """
 import os, signal, time
 from triptych.running import interruption
 class Dying:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
-with interruption.guarded():
+with interruption.guarded(), interruption.raising():
     dying, begun = Dying(), time.monotonic()
     try:
         del dying

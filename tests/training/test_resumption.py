@@ -152,19 +152,13 @@ def test_a_checkpoint_of_figures_that_are_not_finite_is_never_written(tmp_path, 
 def test_labels_reach_generator_and_critic_alike(examples):
     seen = []
 
-    class Watched(tp.GAN):
-        def generate(self, z, label):
-            seen.append(("made for", label))
-            return super().generate(z, label)
-
-        def opinion(self, x, label):
-            seen.append(("judged as", label))
-            return super().opinion(x, label)
-
-    watched = Watched(examples.event, hidden=8, classes=3)
-    tp.fit(watched, examples, steps=2, batch_size=16, threads=1, progress=False)
+    model = tp.build("gan", examples.event, hidden=8, classes=3)
+    generate, scores = model.generate, model.adversary.scores
+    model.generate = lambda z, label: seen.append(("made for", label)) or generate(z, label)
+    model.adversary.scores = lambda view: seen.append(("scored as", view.condition)) or scores(view)
+    tp.fit(model, examples, steps=2, batch_size=16, threads=1, progress=False)
     rounds = [seen[:5], seen[5:]]
     for one in rounds:
-        assert [name for name, _ in one] == ["made for", "judged as", "judged as", "made for", "judged as"]
+        assert [name for name, _ in one] == ["made for", "scored as", "scored as", "made for", "scored as"]
         assert all(torch.equal(label, one[0][1]) for _, label in one)
     assert not torch.equal(rounds[0][0][1], rounds[1][0][1])

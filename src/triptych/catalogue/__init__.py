@@ -42,7 +42,7 @@ def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
         name: a name of the catalogue.
         event: what one example is.
         seed: for the initial weights.
-        arguments: constructor arguments that differ from the entry's.
+        arguments: constructor arguments that differ from the entry's, by flat name (see `triptych.config`).
 
     Raises:
         ConfigurationError: for an unknown name or argument.
@@ -52,20 +52,16 @@ def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
         >>> build("vae", tp.Event((2,)), latent=2).latent
         2
     """
-    import inspect
-
     import torch
 
+    from triptych.config import nested
     from triptych.noise import mix
 
     entry = find(name)
-    accepted = list(inspect.signature(entry.model).parameters)[1:]
-    for argument in arguments:
-        if argument not in accepted:
-            raise ConfigurationError(f"{name} has no option {argument!r}; {did_you_mean(argument, accepted)}")
+    given = nested(entry.model, {**entry.arguments, **arguments}, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
-        model = entry.model(event, **{**entry.arguments, **arguments})
+        model = entry.model(event, **given)
     model.called = name
     return model
 

@@ -79,7 +79,7 @@ def _explain_model(name: str) -> None:
     import inspect
 
     from triptych.catalogue import CATALOGUE
-    from triptych.cli.options import argument_help
+    from triptych.config import settings_of
     from triptych.models.base import QUESTIONS, declared
     from triptych.queries import likelihood_kind
     from triptych.specs import listed
@@ -91,15 +91,15 @@ def _explain_model(name: str) -> None:
     for query in declared(entry.model):
         print(f"  {query:<16} {QUESTIONS[query]}")
     print("options:")
-    parameters = inspect.signature(entry.model).parameters
-    for argument, help_text in argument_help(entry.model).items():
-        if argument != "event":
-            default = entry.arguments.get(argument, parameters[argument].default)
-            print(f"  --{argument.replace('_', '-'):<14} {help_text} [{default}]")
-    for argument, known in entry.model.parts.items():
-        print(f"parts of --{argument.replace('_', '-')}, with their options:")
-        for typed, line in listed(known).items():
-            print(f"  {typed}\n      {line}")
+    settings = [found for found in settings_of(entry.model).values() if found.name != "event"]
+    for found in settings:
+        default = entry.arguments.get(found.name, found.default)
+        print(f"  --{found.name.replace('_', '-'):<14} {found.text} [{default}]")
+    for found in settings:
+        if found.known:
+            print(f"parts of --{found.name.replace('_', '-')}, with their options:")
+            for typed, line in listed(found.known).items():
+                print(f"  {typed}\n      {line}")
     print(f"\ntry: triptych train {name} --data digits --minutes 1 --out runs/{name}")
 
 

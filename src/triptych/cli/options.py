@@ -1,9 +1,8 @@
-"""Command-line options made from signatures: one signature and docstring feed Python and the command line."""
+"""Command-line options made from settings: one signature and docstring serve Python and the command line."""
 
 from __future__ import annotations
 
 import inspect
-import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -11,43 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from triptych.config import REQUIRED, settings_of
 from triptych.errors import ConfigurationError
 
 
-def argument_help(documented: Any) -> dict[str, str]:
-    """Return the text of each entry of a docstring's `Args:` section.
-
-    >>> def half(x):
-    ...     '''Halve.
-    ...
-    ...     Args:
-    ...         x: a number,
-    ...             of any sign.
-    ...     '''
-    >>> argument_help(half)
-    {'x': 'a number, of any sign.'}
-    """
-    lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
-    if "Args:" not in lines:
-        return {}
-    found: dict[str, str] = {}
-    name = ""
-    for line in lines[lines.index("Args:") + 1 :]:
-        if line and not line.startswith(" "):
-            break
-        entry = re.match(r"    (\w+): (.*)", line)
-        if entry:
-            name, text = entry.groups()
-            found[name] = text
-        elif line.strip() and name:
-            found[name] += " " + line.strip()
-    return found
-
-
-def typed(annotation: Any, default: Any) -> Any:
+def typed(annotation: Any) -> Any:
     """Return the type by which the command line reads a parameter; None if it cannot be typed by a person.
 
-    >>> typed(int | None, None), typed(str | type, "auto"), typed(Callable[[int], int], None)
+    >>> typed(int | None), typed(str | type), typed(Callable[[int], int])
     (typing.Optional[int], <class 'str'>, None)
     """
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -73,9 +43,9 @@ def check_typed(where: str, given: Mapping[str, Any], function: Any) -> None:
         Traceback (most recent call last):
         triptych.errors.ConfigurationError: config.yaml says exponent='two': expected float
     """
-    hints = typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
+    settings = settings_of(function)
     for name, value in given.items():
-        kind = typed(hints.get(name, str), None)
+        kind = typed(settings[name].annotation if name in settings else str)
         read = [member for member in typing.get_args(kind) or (kind,) if member not in (None, type(None))]
         if isinstance(value, str) and read and str not in read:
             raise ConfigurationError(f"{where} says {name}={value!r}: expected {read[0].__name__}")
@@ -84,7 +54,7 @@ def check_typed(where: str, given: Mapping[str, Any], function: Any) -> None:
 def parameters_of(
     function: Any, panel: str, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> list[inspect.Parameter]:
-    """Return a signature's parameters as typer options, each with its docstring's text.
+    """Return the settings of a function as typer options, each with its docstring's text.
 
     Args:
         function: a function or a class.
@@ -93,21 +63,17 @@ def parameters_of(
         defaults: values that differ from the signature's.
     """
     defaults = defaults or {}
-    hints = typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
-    texts = argument_help(function)
     options = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        default = defaults.get(name, parameter.default)
-        kind = typed(hints.get(name, str), default)
-        if name in without or kind is None or default is inspect.Parameter.empty:
+    for name, found in settings_of(function).items():
+        default = defaults.get(name, found.default)
+        kind = typed(found.annotation)
+        if name in without or kind is None or default is REQUIRED:
             continue
         flag = f"--{name.replace('_', '-')}"
         flag = f"{flag}/--no-{flag[2:]}" if default is True else flag
-        text = texts.get(name, "").replace("[", "\\[")  # brackets would be read as markup
+        text = found.text.replace("[", "\\[")  # brackets would be read as markup
         option = typer.Option(flag, help=text[:1].upper() + text[1:], rich_help_panel=panel)
-        options.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
-        )
+        options.append(parameter(name, Annotated[kind, option], default))
     return options
 
 

@@ -24,7 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.showwarning = _warn
     with interruption.guarded(ends=arguments is None):
         try:
-            code = _run(given)
+            with interruption.raising():
+                code = _run(given)
         except KeyboardInterrupt:
             interruption.ignore()
             _say("interrupted")

@@ -25,6 +25,7 @@ from triptych.cli.options import (
     parameter,
     parameters_of,
 )
+from triptych.config import settings_of
 from triptych.errors import ConfigurationError
 from triptych.recipes import DATA, RECIPES, find_recipe
 
@@ -108,7 +109,7 @@ def _train(name: str, given: dict[str, Any]) -> None:
     from triptych.training import fit
 
     entry = CATALOGUE[name]
-    arguments = {n: given[n] for n in list(inspect.signature(entry.model).parameters)[1:] if n in given}
+    arguments = {name: given[name] for name in settings_of(entry.model) if name in given}
     options = {n: given[n] for n in inspect.signature(fit).parameters if n in given and n not in _FIT_ALONE}
     out = given["out"] or Path("runs") / f"{name}-{Path(given['data'].split(':')[-1]).stem}"
     train, _ = load_data(given["data"], given)

@@ -55,7 +55,7 @@ def untrained(model: Model, seed: int) -> Model:
         return build(name, model.event, seed=seed, **model.arguments).to(model.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
-        return type(model)(model.event, **model.arguments).to(model.device)
+        return type(model).of(model.event, model.arguments).to(model.device)
 
 
 def yardsticks(subject: Subject, train: Examples, test: Examples) -> dict[str, Embedding]:

@@ -97,7 +97,7 @@ def measure(
         >>> import torch, triptych as tp
         >>> data = tp.Examples(torch.randn(60, 2, generator=torch.Generator().manual_seed(0)), tp.Event((2,)))
         >>> protocol = Protocol.prepare(data[:40], data[40:])
-        >>> found = measure("gan", tp.GAN(data.event, hidden=8), protocol)
+        >>> found = measure("gan", tp.build("gan", data.event, hidden=8), protocol)
         >>> found.figures["fid"].protocol, found.figures["nats"].text
         ('fid-20@coordinates', 'none')
     """

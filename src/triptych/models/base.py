@@ -4,70 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
 
-from triptych.data.batches import Batch
+from triptych.config import flattened, nested
 from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError, DataError, UnsupportedQuery
 from triptych.event import Event
 from triptych.noise import Noise
-
-Terms = dict[str, Tensor]
-"""Loss terms by name, each unreduced: `(B,)`. A player minimises the sum of their means."""
-
-
-@dataclass(frozen=True)
-class Player:
-    """One player of the game that trains a model.
-
-    Args:
-        name: how reports call it.
-        modules: the modules whose parameters it alone may change.
-        objective: from a minibatch and a stream of randomness to the loss terms that it minimises.
-        turns: how many turns it takes a round. The first player sees a fresh minibatch each turn; later
-            players see the last one drawn (Goodfellow et al. 2014, Algorithm 1).
-        optimizer: from parameters to their optimiser, with the learning rate that the model recommends.
-        rate: factor on its learning rate, whoever chose that: players may learn at different speeds.
-        after: what is done after each of its steps, such as clipping its weights.
-        figures: from the means of its terms over a logging window, by name, to what is logged besides them.
-        rounds: the first round that it plays in, and the first that it no longer plays in (None for no end). Two
-            players may own one parameter if they never play in the same round.
-    """
-
-    name: str
-    modules: Sequence[nn.Module]
-    objective: Callable[[Batch, Noise], Terms]
-    turns: int = 1
-    optimizer: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, lr=1e-3)
-    rounds: tuple[int, int | None] = (0, None)
-    rate: float = 1.0
-    after: Callable[[], None] | None = None
-    figures: Callable[[Mapping[str, float]], dict[str, float]] | None = None
-
-    def plays(self, step: int) -> bool:
-        """Return whether it has a turn in the round after `step` finished ones."""
-        first, end = self.rounds
-        return first <= step and (end is None or step < end)
-
-    def meets(self, other: Player) -> bool:
-        """Return whether the two ever play in the same round."""
-        ends = [math.inf if end is None else end for end in (self.rounds[1], other.rounds[1])]
-        return max(self.rounds[0], other.rounds[0]) < min(ends)
-
-    def parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that this player alone may change."""
-        return [p for module in self.modules for p in module.parameters()]
-
+from triptych.objectives.player import Player as Player
+from triptych.objectives.player import Terms as Terms
 
 QUESTIONS = {
     "sample": "draw new examples",
@@ -86,6 +38,8 @@ QUESTIONS = {
 _QUERIES: set[Callable[..., Any]] = set()
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     query = final
 else:
 
@@ -135,8 +89,8 @@ class Model(nn.Module, ABC):
     """A generative model of examples of one event.
 
     A subclass names its parts in `__init__`, its game in `players`, and derives from the questions that it
-    answers (see `triptych.models.questions`). `arguments` holds what the constructor was given: it is what a
-    model on disk is rebuilt from.
+    answers (see `triptych.models.questions`). `arguments` holds what the constructor was given, by flat name (see
+    `triptych.config`): it is what a model on disk is rebuilt from, by `Model.of`.
 
     Args:
         event: what one example is.
@@ -145,8 +99,6 @@ class Model(nn.Module, ABC):
     """
 
     arguments: dict[str, Any]
-    parts: ClassVar[Mapping[str, Mapping[str, Callable[..., Any]]]] = {}
-    """For each argument that names parts with options of their own: all such parts by name."""
     called: str = ""
     """The name of the catalogue that it was built by, if any: other arguments do not make it another model."""
 
@@ -156,8 +108,22 @@ class Model(nn.Module, ABC):
         if args or kwargs:  # copying and unpickling make an empty one first
             bound = inspect.signature(cls).bind(*args, **kwargs)
             bound.apply_defaults()
-            model.__dict__["arguments"] = {k: v for k, v in bound.arguments.items() if k != "event"}
+            own = {name: value for name, value in bound.arguments.items() if name != "event"}
+            model.__dict__["arguments"] = flattened(cls, own)
         return model
+
+    @classmethod
+    def of(cls, event: Event, arguments: Mapping[str, Any]) -> Self:
+        """Build a model from constructor arguments by flat name.
+
+        Args:
+            event: what one example is.
+            arguments: values by name.
+
+        Raises:
+            ConfigurationError: for an unknown name, or what the constructor refuses.
+        """
+        return cls(event, **nested(cls, arguments))
 
     def __init__(self, event: Event, classes: int = 0, embedding: int = 0) -> None:
         super().__init__()

@@ -66,6 +66,10 @@ class LatentVariable(LatentSampler):
     def code_space(self) -> CodeSpace:
         """The coordinates of codes, and their prior."""
 
+
+class HasLikelihood(LatentVariable):
+    """Draws examples from p(x | z), which has a density."""
+
     @abstractmethod
-    def likelihood(self, z: Tensor, label: Tensor | None) -> Law | None:
-        """Return p(x | z); None for a model that makes one example of a code, by `expected`, and has no law."""
+    def likelihood(self, z: Tensor, label: Tensor | None) -> Law:
+        """Return p(x | z)."""

@@ -14,6 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from triptych.adversary import Adversary
 from triptych.data.examples import Examples
 from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError, DataError
@@ -22,7 +23,6 @@ from triptych.models.base import query
 from triptych.models.likelihoods import Bounded, Bounds, Density, ImportanceWeighted, Weights
 from triptych.noise import Noise
 from triptych.objectives.corruption import Corruption, corrupted
-from triptych.objectives.game import Game
 
 __all__ = [
     "BATCH",
@@ -194,8 +194,8 @@ class LatentSampler(Sampler, Decoder):
 class Judge(Question):
     """Plays against a critic, and tells what that says of examples."""
 
-    game: Game
-    """The loss that both play by."""
+    adversary: Adversary
+    """The critic, and the game that both play."""
 
     @query
     def judge(self, x: Examples | Tensor, *, label: Label = None) -> Tensor:

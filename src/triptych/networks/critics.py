@@ -71,7 +71,7 @@ class Critic(nn.Module):
         seen: Tensor = self.further(conditioned(self.trunk, x, label))
         return seen
 
-    def judged(self, features: Tensor, label: Tensor | None = None) -> Tensor:
+    def logits(self, features: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the logits that features stand for, `(B, 1)`."""
         said: Tensor = self.head(features)
         if self.embedding is not None:
@@ -81,7 +81,7 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the logits of scaled examples."""
-        return self.judged(self.features(x, label), label)
+        return self.logits(self.features(x, label), label)
 
 
 def resolve_critic(

@@ -3,7 +3,8 @@
 A loss takes the critic's raw outputs `real (B,)` and `fake (B,)`, higher meaning "more real", and returns
 a `Play`: what the critic and what the generator minimise. Its keyword-only parameters are options that a user can
 give: `--loss least-squares:fake_label=-1`. To add a loss, write one such function: give it to `GAN(loss=...)` as
-it is, or mark it `@named` here to type its name on the command line. Those of the f-divergences are in `fgan`.
+it is, or put `@LOSSES.register("my-name")` above it
+here to type its name on the command line. Those of the f-divergences are in `fgan`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from triptych.errors import ConfigurationError
 from triptych.processes import sharing, summed
+from triptych.specs import Registry
 
 
 class Play(NamedTuple):
@@ -31,17 +33,11 @@ class Play(NamedTuple):
 
 Loss = Callable[..., Play]
 
-LOSSES: dict[str, Loss] = {}
-"""Every loss by the name that a user can type: the function's, with hyphens."""
+LOSSES: Registry[Loss] = Registry()
+"""Every loss by the name that a user can type."""
 
 
-def named(loss: Loss) -> Loss:
-    """Enter a loss in `LOSSES` under its own name."""
-    LOSSES[loss.__name__.replace("_", "-")] = loss
-    return loss
-
-
-@named
+@LOSSES.register("minimax")
 def minimax(real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0) -> Play:
     """Play the original game, `min_G max_D E log σ(real) + E log(1 - σ(fake))`, in nats.
 
@@ -67,7 +63,7 @@ def minimax(real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: 
     return Play(_cross_entropy(real, real_label) + _cross_entropy(fake, fake_label), -F.softplus(fake))
 
 
-@named
+@LOSSES.register("non-saturating")
 def non_saturating(real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0) -> Play:
     """Play the original critic against a generator that maximises `E log σ(fake)`, in nats.
 
@@ -83,7 +79,7 @@ def non_saturating(real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_
     return Play(_cross_entropy(real, real_label) + _cross_entropy(fake, fake_label), F.softplus(-fake))
 
 
-@named
+@LOSSES.register("least-squares")
 def least_squares(
     real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0, target: float = 1.0
 ) -> Play:
@@ -115,7 +111,7 @@ def least_squares(
     return Play(0.5 * (real - real_label) ** 2 + 0.5 * (fake - fake_label) ** 2, 0.5 * (fake - target) ** 2)
 
 
-@named
+@LOSSES.register("hinge")
 def hinge(real: Tensor, fake: Tensor) -> Play:
     """Push real above 1 and fake below -1; the generator raises fake.
 
@@ -128,7 +124,7 @@ def hinge(real: Tensor, fake: Tensor) -> Play:
     return Play(torch.relu(1 - real) + torch.relu(1 + fake), -fake)
 
 
-@named
+@LOSSES.register("wasserstein")
 def wasserstein(real: Tensor, fake: Tensor) -> Play:
     """Estimate the Wasserstein distance by a critic that is Lipschitz, `max_D E D(real) - E D(fake)`.
 
@@ -141,7 +137,7 @@ def wasserstein(real: Tensor, fake: Tensor) -> Play:
     return Play(fake - real, -fake)
 
 
-@named
+@LOSSES.register("relativistic")
 def relativistic(real: Tensor, fake: Tensor, *, real_label: float = 1.0) -> Play:
     """Ask which of a pair is the real one: `-log σ(real - fake)` against `-log σ(fake - real)`, in nats.
 
@@ -164,7 +160,7 @@ def relativistic(real: Tensor, fake: Tensor, *, real_label: float = 1.0) -> Play
     return Play(_cross_entropy(real - fake, real_label), F.softplus(real - fake))
 
 
-@named
+@LOSSES.register("relativistic-average")
 def relativistic_average(real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0) -> Play:
     """Ask of each example whether it is more real than the average of the other kind, in nats.
 

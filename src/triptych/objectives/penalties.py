@@ -3,7 +3,8 @@
 A penalty takes `judge`, from scaled examples to logits `(B,)`, scaled examples `real` and `fake`, `(B, ...)`, and a
 stream of randomness, and returns what the critic minimises besides its loss, `(B,)`, its weight included. Its
 keyword-only parameters are options that a user can give: `--penalty gradient:weight=10`. To add a penalty, write one
-such function: give it to `GAN(penalty=...)` as it is, or mark it `@named` here to type its name on the command line.
+such function: give it to `GAN(penalty=...)` as it is, or put `@PENALTIES.register("my-name")` above it
+here to type its name on the command line.
 """
 
 from __future__ import annotations
@@ -17,23 +18,17 @@ from torch import Tensor
 from triptych.errors import ConfigurationError
 from triptych.noise import Noise
 from triptych.processes import sharing, summed
-from triptych.specs import several
+from triptych.specs import Registry, several
 
 Judge = Callable[[Tensor], Tensor]
 Penalty = Callable[..., Tensor]
 
-PENALTIES: dict[str, Penalty] = {}
-"""Every penalty by the name that a user can type: the function's, with hyphens."""
+PENALTIES: Registry[Penalty] = Registry()
+"""Every penalty by the name that a user can type."""
 SIDES = ("two", "one")
 
 
-def named(penalty: Penalty) -> Penalty:
-    """Enter a penalty in `PENALTIES` under its own name."""
-    PENALTIES[penalty.__name__.replace("_", "-")] = penalty
-    return penalty
-
-
-@named
+@PENALTIES.register("gradient")
 def gradient(
     judge: Judge,
     real: Tensor,
@@ -74,7 +69,7 @@ def gradient(
     return weight * (excess if sided == "two" else torch.relu(excess)) ** 2
 
 
-@named
+@PENALTIES.register("dragan")
 def dragan(
     judge: Judge,
     real: Tensor,
@@ -114,7 +109,7 @@ def dragan(
     return weight * (slope(judge, near) - target) ** 2
 
 
-@named
+@PENALTIES.register("r1")
 def r1(judge: Judge, real: Tensor, fake: Tensor, noise: Noise, *, weight: float = 10.0) -> Tensor:
     """Flatten the critic on real examples: `½ γ ‖∇D(x)‖²`.
 
@@ -138,7 +133,7 @@ def r1(judge: Judge, real: Tensor, fake: Tensor, noise: Noise, *, weight: float 
     return weight / 2 * squared_slope(judge, real)
 
 
-@named
+@PENALTIES.register("r2")
 def r2(judge: Judge, real: Tensor, fake: Tensor, noise: Noise, *, weight: float = 10.0) -> Tensor:
     """Flatten the critic on made examples: `½ γ ‖∇D(G(z))‖²`.
 

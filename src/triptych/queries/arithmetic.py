@@ -140,7 +140,7 @@ def shift_codes(
 
     Example:
         >>> import triptych as tp
-        >>> model = tp.GAN(tp.Event((1, 8, 8), levels=17), latent=4, channels=4)
+        >>> model = tp.build("gan", tp.Event((1, 8, 8), levels=17), latent=4, channels=4)
         >>> z = model.sample_codes(9, seed=0)
         >>> woman = z[:3].mean(0) - z[3:6].mean(0)
         >>> shift_codes(model, z[6:].mean(0, keepdim=True), woman, [0, 1]).codes.shape

@@ -71,7 +71,7 @@ def invert(
 
     Example:
         >>> import triptych as tp
-        >>> model = tp.GAN(tp.Event((1, 8, 8), levels=17), latent=4, hidden=16, generator="mlp", critic="mlp")
+        >>> model = tp.build("gan", tp.Event((1, 8, 8), levels=17), latent=4, hidden=16, generator="mlp", critic="mlp")
         >>> found = invert(model, model.sample(2, seed=0), steps=200)
         >>> bool((found.errors < found.drawn).all())
         True

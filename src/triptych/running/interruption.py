@@ -5,12 +5,13 @@ for a minute. The program therefore has a second line of defence: a thread that 
 main thread `GRACE` seconds to end by itself, then saves what `at_deadline` has registered and ends the process.
 
 No exception is raised in the middle of an import: it would leave half a module, and in torch's C++ it aborts the
-process. The handler is called again when the import is over. So it is when an exception was lost, as Python loses
-those that are raised in a destructor.
+process. The handler is called again before the next import begins, or soon after. So it is when an exception was lost,
+as Python loses those that are raised in a destructor.
 """
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import signal
@@ -18,8 +19,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from triptych.running import progress
 
@@ -32,9 +34,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 if TYPE_CHECKING:
     import socket
 
+_IMPORT = builtins.__import__
 _RESCUES: list[Callable[[], str]] = []
 _CAUGHT: list[int] = []
 _GUARDED = threading.Event()
+_RAISES = threading.Event()
 
 
 class Left(BaseException):
@@ -80,7 +84,7 @@ class Stop:
 
 @contextmanager
 def guarded(ends: bool = False) -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM raise `KeyboardInterrupt`, and end the process if that does not end it in time.
+    """Within, Ctrl-C and SIGTERM are noted, raise `KeyboardInterrupt` in `raising`, and end the process soon.
 
     Only a program may open this, for it ends the process.
 
@@ -110,6 +114,24 @@ def guarded(ends: bool = False) -> Iterator[None]:
         mouth.close()
         watcher.join()
         ear.close()
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Within, the first signal since `guarded` was opened raises `KeyboardInterrupt`; so does leaving it after one."""
+    _RAISES.set()
+    try:
+        _raise_if_caught()
+        yield
+        _raise_if_caught()
+    finally:
+        _RAISES.clear()
+
+
+def _raise_if_caught() -> None:
+    if _CAUGHT and _RAISES.is_set():
+        _RAISES.clear()
+        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -157,7 +179,9 @@ def _handled(
     def handle(number: int, frame: FrameType | None) -> None:
         if _imports(frame):
             _call_again(number)
+            builtins.__import__ = partial(_checked_import, handle, number)
         else:
+            builtins.__import__ = _IMPORT
             handler(number, frame)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
@@ -178,6 +202,7 @@ def _never_lost() -> Iterator[None]:
 
     def hook(lost: sys.UnraisableHookArgs) -> None:
         if _CAUGHT and isinstance(lost.exc_value, KeyboardInterrupt):
+            _RAISES.set()
             _call_again(_CAUGHT[-1])
         elif not isinstance(lost.exc_value, Left):
             before(lost)
@@ -205,9 +230,17 @@ def _imports(frame: FrameType | None) -> bool:
     return False
 
 
+def _checked_import(handle: Callable[[int, FrameType | None], None], number: int, *given: Any, **more: Any) -> Any:
+    """Import, unless a signal waits for the end of an import that is over."""
+    frame = sys._getframe(1)
+    if threading.current_thread() is threading.main_thread() and not _imports(frame):
+        handle(number, frame)
+    return _IMPORT(*given, **more)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _CAUGHT.append(number)
-    raise KeyboardInterrupt
+    _raise_if_caught()
 
 
 def _watch(ear: socket.socket, ended: threading.Event) -> None:

@@ -46,7 +46,7 @@ def sibling(model: Model, event: Event) -> Model | None:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return type(model)(event, **arguments).eval()
+            return type(model).of(event, arguments).eval()
     except ConfigurationError:
         return None
 

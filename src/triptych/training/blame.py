@@ -48,10 +48,10 @@ def layer_at_fault(model: Model, player: Player, batch: Batch, noise: Noise) -> 
 
     Example:
         >>> import triptych as tp
-        >>> model = tp.GAN(tp.Event((2,)), latent=2, hidden=4, layers=1)
-        >>> _ = next(model.critic.parameters()).data.fill_(float("nan"))
-        >>> layer_at_fault(model, model.players[0], Batch(torch.zeros(4, 2), None), Noise.of(0))[:27]
-        'the weights of critic.trunk'
+        >>> model = tp.build("gan", tp.Event((2,)), latent=2, hidden=4, layers=1)
+        >>> _ = next(model.adversary.parameters()).data.fill_(float("nan"))
+        >>> layer_at_fault(model, model.players[0], Batch(torch.zeros(4, 2), None), Noise.of(0))[:37]
+        'the weights of adversary.critic.trunk'
     """
     for name, parameter in model.named_parameters():
         if not _finite(parameter):

@@ -17,6 +17,7 @@ from triptych.models.base import Model
 from triptych.training.files import read_tensors, write_tensors, write_whole
 from triptych.version import __version__
 
+_AGAIN = "train the model again, or copy its directory anew"
 KEPT = 2
 """How many checkpoints a run keeps."""
 
@@ -92,13 +93,20 @@ def load(path: str | Path, model: type[Model] | None = None, **parts: Any) -> Mo
             raise CheckpointError(
                 f"{path} was built with your own {argument} ({value['custom']}): give load(..., {argument}=...)"
             )
-    rebuilt = model(Event.from_dict(description["event"]), **arguments)
+    rebuilt = model.of(Event.from_dict(description["event"]), arguments)
     rebuilt.called = name if name in CATALOGUE else ""
-    tensors, _ = read_tensors(path / "model.safetensors")
+    try:
+        tensors, _ = read_tensors(path / "model.safetensors")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}: {_AGAIN}") from error
     try:
         rebuilt.load_state_dict(tensors)
     except RuntimeError as error:
-        raise CheckpointError(f"{path}: its weights do not fit its model: {str(error).splitlines()[-1]}") from error
+        written = description.get("triptych", "an unknown version")
+        what = f"by triptych {written}" if written != __version__ else "otherwise than its model.json says"
+        raise CheckpointError(
+            f"{path}: its weights do not fit its model, for they were written {what}: {_AGAIN}"
+        ) from error
     return rebuilt.eval()
 
 
@@ -117,7 +125,7 @@ def read_description(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a trained model: {there}; see `triptych train --help`") from None
     except (OSError, ValueError):
         pass
-    raise CheckpointError(f"{path / 'model.json'} is damaged: it does not describe a model")
+    raise CheckpointError(f"{path / 'model.json'} is damaged: it does not describe a model: {_AGAIN}")
 
 
 def checkpoint_path(run: Path, step: int) -> Path:

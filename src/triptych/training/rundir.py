@@ -137,11 +137,15 @@ def read_config(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise CheckpointError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+        reason = f"{path} cannot be read: {error.strerror}"
+        raise CheckpointError(f"{reason}: expected the config.yaml of a run") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        reason = f"{path} is not YAML{where}: {str(error).splitlines()[0]}"
+        raise CheckpointError(f"{reason}: expected the config.yaml of a run") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} is not a configuration: expected the config.yaml of a run")
     return config

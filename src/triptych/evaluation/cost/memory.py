@@ -41,7 +41,7 @@ def sampling_memory(model: Sampler, *, seconds: float = 1.0, seed: int = 0) -> F
 
     Example:
         >>> import triptych as tp
-        >>> found = sampling_memory(tp.GAN(tp.Event((1, 8, 8), 17), hidden=8))
+        >>> found = sampling_memory(tp.build("gan", tp.Event((1, 8, 8), 17), hidden=8))
         >>> found.unit, found.protocol.startswith("memory-")
         ('MiB', True)
     """
@@ -62,7 +62,7 @@ def weights(model: Model) -> int:
     """Return the bytes of a model's parameters and buffers, what they share counted once.
 
     >>> import triptych as tp
-    >>> model = tp.GAN(tp.Event((2,)), hidden=8)
+    >>> model = tp.build("gan", tp.Event((2,)), hidden=8)
     >>> weights(model) == 4 * sum(p.numel() for p in model.parameters())
     True
     """

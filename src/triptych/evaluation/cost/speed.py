@@ -47,7 +47,7 @@ def sampling_speed(
 
     Example:
         >>> import triptych as tp
-        >>> speed = sampling_speed(tp.GAN(tp.Event((2,)), hidden=8), repeats=2)
+        >>> speed = sampling_speed(tp.build("gan", tp.Event((2,)), hidden=8), repeats=2)
         >>> speed.unit, speed.value > 0
         ('examples/s', True)
     """
@@ -153,7 +153,7 @@ def latency(model: Sampler, *, seconds: float = 0.5, seed: int = 0) -> Figure:
 
     Example:
         >>> import triptych as tp
-        >>> found = latency(tp.GAN(tp.Event((2,)), hidden=8), seconds=0.1)
+        >>> found = latency(tp.build("gan", tp.Event((2,)), hidden=8), seconds=0.1)
         >>> found.unit, found.protocol.startswith("latency@cpu-")
         ('ms', True)
     """

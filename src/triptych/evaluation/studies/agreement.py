@@ -59,7 +59,7 @@ def agreement(subject: Subject) -> Table:
         >>> import triptych as tp
         >>> from triptych.evaluation import Protocol
         >>> train, test = tp.data.load("ring", count=400)
-        >>> model = tp.GAN(train.event, hidden=8, classes=8)
+        >>> model = tp.build("gan", train.event, hidden=8, classes=8)
         >>> table = agreement(Subject(model, Protocol.prepare(train, test)))
         >>> table.columns, list(table.rows)[:2]
         (('samples, %', 'test data, %'), ['all', '0'])

@@ -123,7 +123,7 @@ def fid_bias(subject: Subject) -> Table:
         >>> import triptych as tp
         >>> from triptych.evaluation import Protocol
         >>> train, test = tp.data.load("ring", count=200)
-        >>> model = tp.GAN(train.event, hidden=8)
+        >>> model = tp.build("gan", train.event, hidden=8)
         >>> table = fid_bias(Subject(model, Protocol.prepare(train, test, extractor="pixels")))
         >>> list(table.rows)
         ['n = 50', 'n = 25', 'n = 16', 'n = 12', 'n = 10', 'n → ∞']

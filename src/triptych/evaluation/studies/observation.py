@@ -12,7 +12,7 @@ from triptych.data.examples import Examples
 from triptych.evaluation.studies.parzen import points_of, units_of
 from triptych.metrics.annealing import PILOTS, forward, log_mean, schedule
 from triptych.metrics.hamiltonian import Target
-from triptych.models.latent_variable import LatentVariable
+from triptych.models.latent_variable import HasLikelihood, LatentVariable
 from triptych.noise import Noise
 from triptych.running.progress import track
 
@@ -72,12 +72,11 @@ class Observation:
         if self.scale is not None:
             scale = torch.tensor(self.scale, dtype=torch.float32, device=data.device)
             return gaussian_target(self.model, repeated, own, scale)
-        space = self.model.code_space
+        model, space = self.model, self.model.code_space
+        assert isinstance(model, HasLikelihood), "an observation without a scale is of a model with a likelihood"
 
         def target(u: Tensor) -> tuple[Tensor, Tensor]:
-            law = self.model.likelihood(space.codes(u), own)
-            assert law is not None, "an observation without a scale is of a model with a law"
-            return space.prior.log_prob(u), law.log_prob(repeated)
+            return space.prior.log_prob(u), model.likelihood(space.codes(u), own).log_prob(repeated)
 
         return target
 
@@ -88,10 +87,9 @@ class Observation:
         """
         space = self.model.code_space
         u = space.prior.sample(n, noise)
-        law = self.model.likelihood(space.codes(u), label)
-        if law is not None:
-            return u, law.sample(noise)
-        assert self.scale is not None
+        if self.scale is None:
+            assert isinstance(self.model, HasLikelihood)
+            return u, self.model.likelihood(space.codes(u), label).sample(noise)
         made = made_points(self.model, space.codes(u), label)
         return u, made + self.scale * noise.normal(made.shape)
 
@@ -136,10 +134,9 @@ def observation_of(model: LatentVariable, train: Examples, seed: int) -> Observa
     some = train[:TRIED]
     labels = model.labels(some.labels if model.conditional else None, len(some))
     noise = Noise.of(seed, model.device)
+    if isinstance(model, HasLikelihood):
+        return Observation(model)
     with model.asking():
-        first = None if labels is None else labels[:1]
-        if model.likelihood(model.code_space.codes(model.code_space.prior.sample(1, noise)), first) is not None:
-            return Observation(model)
         at_once = max(1, _NUMBERS // (len(SCALES) * (PILOTS + TRIED_CHAINS) * model.event.dims))
         parts = [slice(start, start + at_once) for start in range(0, len(some), at_once)]
         found = [

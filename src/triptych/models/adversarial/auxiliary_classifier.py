@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from triptych.adversary import Adversary, AdversaryConfig, Scores, StepContext, Trick
+from triptych.adversary.scores import width_of
 from triptych.data.examples import Examples
 from triptych.data.load import require_classes
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.adversarial.gan import GAN
-from triptych.models.adversarial.tricks import Turn
-from triptych.models.adversarial.variant import variant, width_of
-from triptych.models.base import Player, Terms
-from triptych.networks import Sizes
-from triptych.networks.critics import Layer
-from triptych.objectives.game import Opinion
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.base import Terms
+from triptych.objectives.player import AdamConfig
 
 
-@variant("critic_labels")
-class AuxiliaryClassifierGAN(GAN):
+class ClassHead(Trick):
+    """Names the class of an example from the critic's features.
+
+    Args:
+        width: of the features.
+        classes: number of labels.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(width, classes)
+
+    def critic_terms(self, terms: Terms, step: StepContext) -> Terms:
+        """Add `-log P(class = c | x)` of real examples and of fakes, in nats."""
+        assert step.real_scores is not None, "a critic's turn scores real examples"
+        real, fake = self._cross_entropy(step.real_scores, step), self._cross_entropy(step.fake_scores, step)
+        return {**terms, "class_of_real": real, "class_of_fake": fake}
+
+    def generator_terms(self, terms: Terms, step: StepContext) -> Terms:
+        """Add the same of fakes."""
+        return {**terms, "class_of_fake": self._cross_entropy(step.fake_scores, step)}
+
+    def _cross_entropy(self, scores: Scores, step: StepContext) -> Tensor:
+        """Return that of the classifier with the minibatch's labels, `(B,)`."""
+        assert scores.features is not None and step.batch.label is not None, "the model has seen to both"
+        return F.cross_entropy(self.classifier(scores.features).float(), step.batch.label, reduction="none")
+
+
+class AuxiliaryClassifierGAN(AdversarialModel):
     """A GAN whose generator is told a class, and whose critic is not, but must name it.
 
     A classifier reads the critic's features. With `L_S` the game's own term, of whether the source is told right, and
@@ -34,9 +55,15 @@ class AuxiliaryClassifierGAN(GAN):
     Args:
         event: what one example is.
         classes: number of labels.
+        latent: dimensions of the code z.
+        prior: of the code: "normal", N(0, I), or "uniform", on [-1, 1].
+        generator: the generator.
+        adversary: the critic, its loss, penalties and tricks.
+        networks: sizes of both.
+        adam: the optimiser of both.
 
     Raises:
-        ConfigurationError: for fewer than 2 classes, a critic that does not tell its features, or what GAN refuses.
+        ConfigurationError: for fewer than 2 classes, a critic that does not give its features, or what GAN refuses.
 
     Example:
         >>> import triptych as tp
@@ -45,44 +72,37 @@ class AuxiliaryClassifierGAN(GAN):
         tensor([2, 2, 2, 2])
     """
 
-    def __init__(self, event: Event, classes: int = 10, **game: Any) -> None:
+    def __init__(
+        self,
+        event: Event,
+        classes: int = 10,
+        latent: int = 64,
+        prior: str = "normal",
+        generator: GeneratorConfig = GeneratorConfig(),
+        adversary: AdversaryConfig = AdversaryConfig(),
+        networks: SizeConfig = SizeConfig(),
+        adam: AdamConfig = AdamConfig(),
+    ) -> None:
         if classes < 2:
             raise ConfigurationError(
                 f"classes={classes}: an auxiliary classifier tells at least 2 apart; without labels train a gan"
             )
-        super().__init__(event, classes=classes, **game)
-        self.classifier = nn.Linear(width_of(self.critic, "auxiliary-classifier-gan"), classes)
-
-    def make_critic(
-        self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
-    ) -> nn.Module:
-        """Return a critic that is told no class."""
-        return super().make_critic(name, sizes._replace(classes=0), norm, labels, further)
-
-    @property
-    def players(self) -> tuple[Player, ...]:
-        """The critic, who owns the classifier, and the generator."""
-        critic, *rest = super().players
-        return replace(critic, modules=[*critic.modules, self.classifier]), *rest
-
-    def opinion(self, x: Tensor, label: Tensor | None) -> Opinion:
-        """Return what the critic says of scaled examples; it is not told their class."""
-        return super().opinion(x, None)
-
-    def critic_terms(self, turn: Turn) -> Terms:
-        """Return `-log P(class = c | x)` of real and of made examples, in nats."""
-        assert turn.of_real is not None, "a critic's turn judges real examples"
-        label = self.labels(turn.batch.label, len(turn.batch.x))
-        return {"class_of_real": self._named(turn.of_real, label), "class_of_fake": self._named(turn.of_fake, label)}
-
-    def generator_terms(self, turn: Turn) -> Terms:
-        """Return the same of made examples."""
-        return {"class_of_fake": self._named(turn.of_fake, self.labels(turn.batch.label, len(turn.batch.x)))}
-
-    def _named(self, said: Opinion, label: Tensor | None) -> Tensor:
-        """Return the cross-entropy of the classifier, `(B,)`."""
-        assert said.features is not None and label is not None, "the constructor has seen to both"
-        return F.cross_entropy(self.classifier(said.features).float(), label, reduction="none")
+        super().__init__(event, classes, PlainCodes(prior, latent), adam)
+        if adversary.labels != "concatenation":
+            raise ConfigurationError(
+                f"critic_labels={adversary.labels!r}: the critic of an auxiliary-classifier-gan sees no labels: "
+                "leave it out"
+            )
+        self.latent, self.prior = latent, prior
+        self.generator = generator.build(event, latent, networks.sizes(classes))
+        self.adversary = Adversary(
+            adversary,
+            event,
+            adversary.critic_for(event, networks.sizes(0)),
+            opponents={"generator": self.generator},
+            heads=lambda critic: [ClassHead(width_of(critic, "auxiliary-classifier-gan"), classes)],
+            conditional=False,
+        )
 
     def check_training(self, train: Examples) -> None:
         """Raise `DataError` for examples of one class."""

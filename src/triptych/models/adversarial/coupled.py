@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from triptych.adversary import Adversary, AdversaryConfig
+from triptych.adversary.scores import width_of
 from triptych.data.examples import Examples
 from triptych.data.load import require_classes
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
-from triptych.models.adversarial.gan import GAN
-from triptych.models.adversarial.variant import variant, width_of
-from triptych.networks import Sizes
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
 from triptych.networks.blocks import LeakyReLU
-from triptych.networks.critics import Layer, resolve_critic, resolve_generator
 from triptych.networks.norms import spectrally_normed
+from triptych.objectives.player import AdamConfig
 
 
 def by_domain(parts: nn.ModuleList, x: Tensor, label: Tensor) -> Tensor:
@@ -62,7 +60,7 @@ class CoupledCritic(nn.Module):
     """A layer of each domain's own, next to the example, then a critic that all domains share.
 
     Args:
-        shared: a critic of `(B, features, H, W)`, or `(B, features)`, that tells its features.
+        shared: a critic of `(B, features, H, W)`, or `(B, features)`, that gives its features.
         event: what one example is.
         features: what it is given at each position.
         domains: how many.
@@ -83,18 +81,17 @@ class CoupledCritic(nn.Module):
         seen: Tensor = self.shared.features(by_domain(self.own, x, label))  # type: ignore[operator]
         return seen
 
-    def judged(self, features: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the logits that features stand for, `(B, 1)`."""
-        said: Tensor = self.shared.judged(features)  # type: ignore[operator]
-        return said
+    def logits(self, features: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the logits that are read from features, `(B, 1)`."""
+        logits: Tensor = self.shared.logits(features)  # type: ignore[operator]
+        return logits
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         """Return the logits of scaled examples of the domains that labels say."""
-        return self.judged(self.features(x, label))
+        return self.logits(self.features(x, label))
 
 
-@variant("generator_labels", "critic_labels")
-class CoupledGAN(GAN):
+class CoupledGAN(AdversarialModel):
     """A GAN for each of several domains, which share the generator's first layers and the critic's last ones.
 
     What is high-level is decided in the shared layers and drawn in each domain's own, so that one code gives one
@@ -107,8 +104,13 @@ class CoupledGAN(GAN):
         event: what one example is.
         classes: number of domains, which are the labels; see `triptych.data.load(domains=...)`.
         shared_features: what the shared networks give, or are given, at each position of an example.
-        generator: the shared part: "auto", a name, or a module from codes to `(B, shared_features, H, W)`.
-        critic: the shared part: "auto", a name, or a critic of `(B, shared_features, H, W)` that tells its features.
+        latent: dimensions of the code z.
+        prior: of the code: "normal", N(0, I), or "uniform", on [-1, 1].
+        generator: the shared part; a module of your own maps codes to `(B, shared_features, H, W)`.
+        adversary: its critic is the shared part; one of your own scores `(B, shared_features, H, W)` and gives its
+            features.
+        networks: sizes of both.
+        adam: the optimiser of both.
 
     Raises:
         ConfigurationError: for fewer than 2 domains, shared_features < 1, or what GAN refuses.
@@ -127,35 +129,35 @@ class CoupledGAN(GAN):
         event: Event,
         classes: int = 2,
         shared_features: int = 16,
-        generator: str | nn.Module = "auto",
-        critic: str | nn.Module = "auto",
-        **game: Any,
+        latent: int = 64,
+        prior: str = "normal",
+        generator: GeneratorConfig = GeneratorConfig(),
+        adversary: AdversaryConfig = AdversaryConfig(),
+        networks: SizeConfig = SizeConfig(),
+        adam: AdamConfig = AdamConfig(),
     ) -> None:
         if classes < 2 or shared_features < 1:
             raise ConfigurationError(
                 f"classes={classes}, shared_features={shared_features}: expected at least 2 domains, which are the "
                 "labels, and 1 feature"
             )
-        self.shared_features = shared_features
-        super().__init__(event, classes=classes, generator=generator, critic=critic, **game)
-
-    @property
-    def _shared_event(self) -> Event:
-        """What the shared networks make, or see: as an example, with features in place of colours."""
-        shape = (self.shared_features, *self.event.shape[1:])
-        return replace(self.event, shape=shape, centre=(), spread=())
-
-    def make_generator(self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str) -> nn.Module:
-        """Return the generators of all domains."""
-        shared = resolve_generator(name, self._shared_event, self.latent, sizes._replace(classes=0), norm, labels)
-        return CoupledGenerator(shared, self.event, self.shared_features, self.classes)
-
-    def make_critic(
-        self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
-    ) -> nn.Module:
-        """Return the critics of all domains."""
-        shared = resolve_critic(name, self._shared_event, sizes._replace(classes=0), norm, labels, further)
-        return CoupledCritic(shared, self.event, self.shared_features, self.classes)
+        for option, way in {"generator_labels": generator.labels, "critic_labels": adversary.labels}.items():
+            if way != "concatenation":
+                raise ConfigurationError(
+                    f"{option}={way!r}: each domain of a coupled-gan has layers of its own: leave it out"
+                )
+        super().__init__(event, classes, PlainCodes(prior, latent), adam)
+        self.latent, self.prior = latent, prior
+        shared = replace(event, shape=(shared_features, *event.shape[1:]), centre=(), spread=())
+        sizes = networks.sizes(0)
+        self.generator = CoupledGenerator(generator.build(shared, latent, sizes), event, shared_features, classes)
+        make_shared = adversary.critic_for(shared, sizes)
+        self.adversary = Adversary(
+            adversary,
+            event,
+            lambda layers: CoupledCritic(make_shared(layers), event, shared_features, classes),
+            opponents={"generator": self.generator},
+        )
 
     def check_training(self, train: Examples) -> None:
         """Raise `DataError` unless there are examples of every domain."""

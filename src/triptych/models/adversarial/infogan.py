@@ -3,31 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from triptych.adversary import Adversary, AdversaryConfig, StepContext, Trick
+from triptych.adversary.scores import View, width_of
 from triptych.distributions import StandardNormal
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.adversarial.gan import GAN
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
 from triptych.models.adversarial.layout import CATEGORICAL, Layout, NamedCode
-from triptych.models.adversarial.tricks import Trick, Turn
-from triptych.models.adversarial.variant import variant, width_of
-from triptych.models.base import Player, Terms
+from triptych.models.base import Terms
 from triptych.models.latent_variable import CodeSpace
 from triptych.models.questions import Encoder
 from triptych.networks.blocks import LeakyReLU, mlp
 from triptych.noise import Noise
+from triptych.objectives.player import AdamConfig
 
 READER = 128
 """Hidden units of Q, as in Chen et al. 2016, appendix C."""
 
 
-@variant()
-class InfoGAN(GAN, Encoder):
+@dataclass(frozen=True)
+class StructuredCodes:
+    """Codes with a layout, then noise: `(c, z)`.
+
+    Args:
+        layout: of the codes c.
+        noise: z.
+    """
+
+    layout: Layout
+    noise: PlainCodes
+
+    @property
+    def space(self) -> CodeSpace:
+        """Normal numbers: one for each code, then those of the noise."""
+        count = len(self.layout.codes)
+
+        def codes(u: Tensor) -> Tensor:
+            return torch.cat([self.layout.at(u[:, :count]), self.noise.space.codes(u[:, count:])], 1)
+
+        return CodeSpace(StandardNormal(count + self.noise.latent), codes)
+
+    def draw(self, n: int, noise: Noise) -> Tensor:
+        """Draw c and z, `(n, latent)`."""
+        c = self.layout.draw(n, noise)
+        whole = PlainCodes(self.noise.prior, self.layout.size + self.noise.latent).draw(n, noise)
+        return torch.cat([c, whole[:, self.layout.size :]], 1)
+
+    def draw_views(self, n: int, noise: Noise) -> Tensor:
+        """Draw codes, `(n, latent)`: one example is one view."""
+        return self.draw(n, noise)
+
+
+class CodeHead(Trick):
+    """Reads the codes of fakes from the critic's features, by a small network Q(c | x).
+
+    Args:
+        width: of the features.
+        layout: of the codes.
+        weights: λ of each code, by its name.
+    """
+
+    def __init__(self, width: int, layout: Layout, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        self.layout, self.weights = layout, dict(weights)
+        self.reader = mlp(width, [READER], layout.parameters, LeakyReLU)
+
+    def critic_terms(self, terms: Terms, step: StepContext) -> Terms:
+        """Add the cross-entropies of the critic's fakes."""
+        return {**terms, **self._cross_entropies(step)}
+
+    def generator_terms(self, terms: Terms, step: StepContext) -> Terms:
+        """Add the same of the generator's."""
+        return {**terms, **self._cross_entropies(step)}
+
+    def _cross_entropies(self, step: StepContext) -> Terms:
+        features = step.fake_scores.features
+        assert step.codes is not None and features is not None, "the model has seen to both"
+        found = self.layout.cross_entropies(self.reader(features), step.codes)
+        terms = {f"cross_entropy_{name}": term for name, term in found.items()}
+        excess = [(weight - 1) * found[name] for name, weight in self.weights.items() if weight != 1]
+        return {**terms, "excess": torch.stack(excess).sum(0)} if excess else terms
+
+    def figures(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return the lower bound on the mutual information with each code, and their sum, in nats."""
+        found = {
+            f"information_{name}": entropy - means[f"cross_entropy_{name}"]
+            for name, entropy in self.layout.entropies.items()
+        }
+        return {**found, "information": sum(found.values())}
+
+
+class InfoGAN(AdversarialModel, Encoder):
     """A GAN whose generator keeps the codes c readable: G(c, z), with the mutual information I(c; G(c, z)) held high.
 
     Both players also raise the variational lower bound `L_I = E[log Q(c | x)] + H(c) ≤ I(c; x)`, in nats: `min_{G,Q}
@@ -49,9 +120,15 @@ class InfoGAN(GAN, Encoder):
         continuous: number of continuous codes.
         information: weight λ of the bound of categorical codes.
         continuous_information: weight λ of the bound of continuous codes.
+        prior: of the noise: "normal", N(0, I), or "uniform", on [-1, 1].
+        classes: number of labels to condition on; 0 for none.
+        generator: the generator.
+        adversary: the critic, its loss, penalties and tricks.
+        networks: sizes of both.
+        adam: the optimiser of both.
 
     Raises:
-        ConfigurationError: for codes or weights out of range, a critic that does not tell its features, a trick that
+        ConfigurationError: for codes or weights out of range, a critic that does not give its features, a trick that
             replays fakes, or what GAN refuses.
 
     Example:
@@ -71,86 +148,43 @@ class InfoGAN(GAN, Encoder):
         continuous: int = 2,
         information: float = 1.0,
         continuous_information: float = 0.1,
-        **game: Any,
+        prior: str = "normal",
+        classes: int = 0,
+        generator: GeneratorConfig = GeneratorConfig(),
+        adversary: AdversaryConfig = AdversaryConfig(),
+        networks: SizeConfig = SizeConfig(),
+        adam: AdamConfig = AdamConfig(),
     ) -> None:
         if not (0 <= information < float("inf") and 0 <= continuous_information < float("inf")):
             raise ConfigurationError(
                 f"information={information:g}, continuous_information={continuous_information:g}: expected weights of "
                 "at least 0"
             )
-        if latent < 1:
-            raise ConfigurationError(f"latent={latent}: expected at least 1 dimension of noise")
         layout = Layout(categorical, continuous)
-        super().__init__(event, latent=latent + layout.size, **game)
-        if replaying := [trick.called for trick in self._tricks if type(trick).fakes is not Trick.fakes]:
+        super().__init__(event, classes, StructuredCodes(layout, PlainCodes(prior, latent)), adam)
+        self.layout, self.latent, self.prior = layout, layout.size + latent, prior
+        weights = {c.name: information if c.kind == CATEGORICAL else continuous_information for c in layout.codes}
+        sizes = networks.sizes(classes)
+        self.generator = generator.build(event, self.latent, sizes)
+        self.adversary = Adversary(
+            adversary,
+            event,
+            adversary.critic_for(event, sizes),
+            opponents={"generator": self.generator},
+            heads=lambda critic: [CodeHead(width_of(critic, "infogan"), layout, weights)],
+        )
+        if replaying := [trick.called for trick in self.adversary.parts if type(trick).fakes is not Trick.fakes]:
             raise ConfigurationError(f"infogan must know the codes of its fakes: leave out the trick {replaying[0]!r}")
-        self.layout = layout
-        self.weights = {
-            code.name: information if code.kind == CATEGORICAL else continuous_information for code in layout.codes
-        }
-        self.reader = mlp(width_of(self.critic, "infogan"), [READER], layout.parameters, LeakyReLU)
 
     @property
     def code_layout(self) -> tuple[NamedCode, ...]:
         """The codes, by name."""
         return self.layout.codes
 
-    @property
-    def players(self) -> tuple[Player, ...]:
-        """The critic, who owns Q, and the generator; both raise the bound."""
-        critic, generator = super().players
-        return replace(critic, modules=[*critic.modules, self.reader]), replace(generator, figures=self.bounds)
-
-    def bounds(self, means: Mapping[str, float]) -> dict[str, float]:
-        """Return the lower bound on the mutual information with each code, and their sum, in nats.
-
-        Args:
-            means: of the terms that the generator minimises, by name.
-        """
-        found = {
-            f"information_{name}": entropy - means[f"cross_entropy_{name}"]
-            for name, entropy in self.layout.entropies.items()
-        }
-        return {**found, "information": sum(found.values())}
-
-    def critic_terms(self, turn: Turn) -> Terms:
-        """Return the cross-entropies of the critic's fakes."""
-        return self._unexplained(turn)
-
-    def generator_terms(self, turn: Turn) -> Terms:
-        """Return the same of the generator's."""
-        return self._unexplained(turn)
-
-    def _unexplained(self, turn: Turn) -> Terms:
-        if turn.codes is None:
-            raise ConfigurationError(
-                "infogan must know the codes of its fakes: leave out the trick that replays others"
-            )
-        assert turn.of_fake.features is not None, "the constructor has seen that the critic tells them"
-        found = self.layout.cross_entropies(self.reader(turn.of_fake.features), turn.codes)
-        terms = {f"cross_entropy_{name}": term for name, term in found.items()}
-        excess = [(weight - 1) * found[name] for name, weight in self.weights.items() if weight != 1]
-        return {**terms, "excess": torch.stack(excess).sum(0)} if excess else terms
-
-    def _sample_codes(self, n: int, noise: Noise) -> Tensor:
-        """Draw c and z, `(n, latent)`."""
-        c = self.layout.draw(n, noise)
-        return torch.cat([c, super()._sample_codes(n, noise)[:, self.layout.size :]], 1)
-
-    @property
-    def code_space(self) -> CodeSpace:
-        """Normal numbers: one for each code, then those of the noise."""
-        noise, count = super().code_space.codes, len(self.layout.codes)
-        dims = count + self.latent - self.layout.size
-
-        def codes(u: Tensor) -> Tensor:
-            return torch.cat([self.layout.at(u[:, :count]), noise(u[:, count:])], 1)
-
-        return CodeSpace(StandardNormal(dims), codes)
-
     def _encode(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return E_Q[c | x], and 0 for the noise, `(B, latent)`."""
-        features = self.opinion(self.event.scaled(x), label).features
-        assert features is not None
-        c = self.layout.means(self.reader(features))
+        (head,) = self.adversary.heads
+        assert isinstance(head, CodeHead)
+        features = self.adversary.scores(View(self.event.scaled(x), label)).features
+        c = self.layout.means(head.reader(features))
         return torch.cat([c, c.new_zeros(len(c), self.latent - self.layout.size)], 1)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from triptych.adversary import Adversary, AdversaryConfig
 from triptych.data.batches import Batch
 from triptych.data.examples import Examples
 from triptych.data.load import require_classes
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
-from triptych.models.adversarial.gan import GAN
-from triptych.models.adversarial.variant import variant
-from triptych.models.base import Terms
-from triptych.networks import Sizes
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.latent_variable import CodeSpace
 from triptych.networks.blocks import LeakyReLU
-from triptych.networks.critics import Critic, Layer, resolve_critic
+from triptych.networks.critics import Critic, Layer
 from triptych.networks.norms import spectrally_normed
 from triptych.noise import Noise
+from triptych.objectives.player import AdamConfig
 
 
 class Siamese(nn.Module):
-    """One trunk on both examples of a pair, and a layer that sees what it says of both, `(B, 2, …) -> (B, width)`.
+    """One trunk on both examples of a pair, and a layer that sees its features of both, `(B, 2, …) -> (B, width)`.
 
     Args:
         trunk: from scaled examples to `(B, width)`.
@@ -85,15 +86,82 @@ def partners(label: Tensor, noise: Noise) -> tuple[Tensor, Tensor] | None:
     return first, second[first]
 
 
-@variant()
-class SemanticGAN(GAN):
+class PairViews:
+    """Two examples of one label are a view."""
+
+    def of_batch(self, batch: Batch, noise: Noise) -> tuple[Batch, bool]:
+        """Return a minibatch of pairs, `(B, 2, …)`, without labels, and whether any two have the same label."""
+        if batch.label is None:
+            raise DataError("sd-gan learns from the label of each example: none were given")
+        found = partners(batch.label, noise)
+        first, second = found or (torch.arange(len(batch.x), device=batch.x.device),) * 2
+        return batch._replace(x=torch.stack([batch.x[first], batch.x[second]], 1), label=None), found is not None
+
+    def of_one(self, x: Tensor) -> Tensor:
+        """Return each example as a pair with itself."""
+        return torch.stack([x, x], 1)
+
+
+@dataclass(frozen=True)
+class IdentityCodes:
+    """Codes whose first part is the identity, and the rest the observation.
+
+    Args:
+        codes: the whole code.
+        identity: dimensions of the first part.
+    """
+
+    codes: PlainCodes
+    identity: int
+
+    @property
+    def space(self) -> CodeSpace:
+        """Normal numbers."""
+        return self.codes.space
+
+    def draw(self, n: int, noise: Noise) -> Tensor:
+        """Draw codes, `(n, latent)`."""
+        return self.codes.draw(n, noise)
+
+    def draw_views(self, n: int, noise: Noise) -> Tensor:
+        """Draw two codes of each of `n` identities, `(n, 2, latent)`."""
+        return self.observed(n, 2, noise)
+
+    def observed(self, n: int, each: int, noise: Noise) -> Tensor:
+        """Draw `each` codes of each of `n` identities, `(n, each, latent)`."""
+        codes = torch.stack([self.draw(n, noise) for _ in range(each)], 1)
+        codes[:, :, : self.identity] = codes[:, :1, : self.identity]
+        return codes
+
+
+def critic_of_pairs(make_single: Callable[[Sequence[Layer]], nn.Module], layers: Sequence[Layer]) -> nn.Module:
+    """Return a critic of pairs from what makes one of single examples; the user's own as it is.
+
+    Args:
+        make_single: returns a critic of single examples.
+        layers: of tricks, behind the trunk.
+    """
+    single = make_single(())
+    if not isinstance(single, Critic):
+        return single
+    further: list[nn.Module] = []
+    for make in layers:
+        layer = make(int(further[-1].width) if further else single.width)  # type: ignore[arg-type]
+        further += [] if layer is None else [layer]
+    critic = Critic(Siamese(single.trunk, single.width), single.width, further)
+    if parametrize.is_parametrized(single.head):
+        spectrally_normed(critic.head)
+    return critic
+
+
+class SemanticGAN(AdversarialModel):
     """A GAN whose code is an identity and an observation: two codes of one identity make two examples of one.
 
-    The critic judges pairs. Real ones are two examples of the same label, the identity; made ones are `G(i, o_1)` and
+    The critic scores pairs. Real ones are two examples of the same label, the identity; made ones are `G(i, o_1)` and
     `G(i, o_2)`, of one identity code i and two observations o. The critic is Siamese: one trunk on both, and a layer on
     both features. Labels are learned from, and never asked for: a new identity is a new code. Partners are sought
     within the minibatch (of each process); an example without any is in no pair, and a minibatch without any asks
-    nothing. Asked of single examples, `judge` judges each as a pair with itself. Reference: Donahue, Lipton,
+    nothing. Asked of single examples, `judge` scores each as a pair with itself. Reference: Donahue, Lipton,
     Balsubramani & McAuley 2018, *Semantically Decomposing the Latent Spaces of Generative Adversarial Networks*, §3,
     Algorithm 1.
 
@@ -102,7 +170,11 @@ class SemanticGAN(GAN):
         identity: dimensions of the code that are of the identity, the first ones; the rest are of the observation.
         latent: dimensions of the whole code.
         classes: must be 0: labels are identities, which it is not conditioned on.
-        critic: "auto", a name, or a module from pairs of scaled examples, `(B, 2, C, H, W)`, to `(B, 1)`.
+        prior: of the code: "normal", N(0, I), or "uniform", on [-1, 1].
+        generator: the generator.
+        adversary: its critic scores pairs; one of your own maps `(B, 2, C, H, W)` to `(B, 1)`.
+        networks: sizes of both.
+        adam: the optimiser of both.
 
     Raises:
         ConfigurationError: for an identity that is not a part of the code, classes, or what GAN refuses.
@@ -121,8 +193,11 @@ class SemanticGAN(GAN):
         identity: int = 16,
         latent: int = 64,
         classes: int = 0,
-        critic: str | nn.Module = "auto",
-        **game: Any,
+        prior: str = "normal",
+        generator: GeneratorConfig = GeneratorConfig(),
+        adversary: AdversaryConfig = AdversaryConfig(),
+        networks: SizeConfig = SizeConfig(),
+        adam: AdamConfig = AdamConfig(),
     ) -> None:
         if classes:
             raise ConfigurationError(
@@ -130,62 +205,24 @@ class SemanticGAN(GAN):
             )
         if not 0 < identity < latent:
             raise ConfigurationError(f"identity={identity}, latent={latent}: expected a part of the code, above 0")
-        self.identity = identity
-        super().__init__(event, latent=latent, critic=critic, **game)
+        identities = IdentityCodes(PlainCodes(prior, latent), identity)
+        super().__init__(event, 0, identities, adam, PairViews())
+        self.identities = identities
+        self.identity, self.latent, self.prior = identity, latent, prior
+        sizes = networks.sizes(0)
+        self.generator = generator.build(event, latent, sizes)
+        self.adversary = Adversary(
+            adversary,
+            event,
+            partial(critic_of_pairs, adversary.critic_for(event, sizes)),
+            opponents={"generator": self.generator},
+            shape=(2, *event.shape),
+        )
 
     @property
     def learns_labels(self) -> bool:
         """Whether it is trained on labelled examples: it is, though it takes no label."""
         return True
-
-    def make_critic(
-        self, name: str | nn.Module, sizes: Sizes, norm: str, labels: str, further: Sequence[Layer]
-    ) -> nn.Module:
-        """Return a critic of pairs."""
-        single = resolve_critic(name, self.event, sizes, norm, labels)
-        if not isinstance(single, Critic):
-            return single
-        layers: list[nn.Module] = []
-        for make in further:
-            layer = make(int(layers[-1].width) if layers else single.width)  # type: ignore[arg-type]
-            layers += [] if layer is None else [layer]
-        critic = Critic(Siamese(single.trunk, single.width), single.width, layers)
-        if parametrize.is_parametrized(single.head):
-            spectrally_normed(critic.head)
-        return critic
-
-    @property
-    def judged_shape(self) -> tuple[int, ...]:
-        """That of a pair."""
-        return (2, *self.event.shape)
-
-    def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the critic minimises, on pairs."""
-        return self._of_pairs(super().critic_objective, batch, noise)
-
-    def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the generator minimises, on pairs."""
-        return self._of_pairs(super().generator_objective, batch, noise)
-
-    def _of_pairs(self, objective: Callable[[Batch, Noise], Terms], batch: Batch, noise: Noise) -> Terms:
-        """Return the terms of a minibatch of pairs, `(B, 2, …)`, without labels; of none, zeros."""
-        if batch.label is None:
-            raise DataError("sd-gan learns from the label of each example: none were given")
-        found = partners(batch.label, noise)
-        first, second = found or (torch.arange(len(batch.x), device=batch.x.device),) * 2
-        pairs = batch._replace(x=torch.stack([batch.x[first], batch.x[second]], 1), label=None)
-        terms = objective(pairs, noise)
-        return terms if found else {name: 0 * term for name, term in terms.items()}
-
-    def codes_for(self, batch: Batch, noise: Noise) -> Tensor:
-        """Draw two codes of one identity for each pair, `(B, 2, latent)`."""
-        return self._observed(len(batch.x), 2, noise)
-
-    def _observed(self, n: int, each: int, noise: Noise) -> Tensor:
-        """Draw `each` codes of each of `n` identities, `(n, each, latent)`."""
-        codes = torch.stack([self._sample_codes(n, noise) for _ in range(each)], 1)
-        codes[:, :, : self.identity] = codes[:, :1, : self.identity]
-        return codes
 
     def sample_identities(self, n: int, each: int = 2, *, seed: int | torch.Generator | None = None) -> Tensor:
         """Draw codes of several observations of each of several identities, `(n, each, latent)`.
@@ -203,19 +240,7 @@ class SemanticGAN(GAN):
                 f"{each} observations of {n} identities were asked for: expected at least 1 of each"
             )
         with self.asking():
-            return self._observed(n, each, self._noise(seed)).cpu()
-
-    def generate(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """Return scaled examples, of pairs of codes pairs of examples."""
-        if z.dim() == 3:
-            made = super().generate(z.flatten(0, 1), label)
-            return made.view(*z.shape[:2], *self.event.shape)
-        return super().generate(z, label)
-
-    def _judge(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Return the critic's logits of each example as a pair with itself."""
-        x = self.event.scaled(x)
-        return self.judged(torch.stack([x, x], 1), label)
+            return self.identities.observed(n, each, self._noise(seed)).cpu()
 
     def check_training(self, train: Examples) -> None:
         """Raise `DataError` for examples of one identity, or no two of any."""

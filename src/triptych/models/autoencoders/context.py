@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from triptych.adversary import Adversary, AdversaryConfig, View
 from triptych.data.batches import Batch
 from triptych.distributions.sharpness import Sharpness
 from triptych.errors import ConfigurationError, did_you_mean
@@ -19,8 +21,10 @@ from triptych.models.completion import Completer, Filled
 from triptych.models.questions import Encoder
 from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.adversarial import Loss
-from triptych.objectives.game import Game, judged, refuse_bounded
+from triptych.objectives.player import AdamConfig
+
+RATE = 1e-3
+"""The network's learning rate; the critic's is a tenth of it, as published."""
 
 
 class ContextAutoencoder(Completer, Encoder):
@@ -37,11 +41,11 @@ class ContextAutoencoder(Completer, Encoder):
         removed: "centre" for one block, or "random" for four of half its sides anywhere.
         block: sides of the block in the centre, as a share of the image's.
         adversarial: weight λ of the critic beside the squared error summed over removed pixels; 0 for no critic.
-        loss: of the critic's game: "non-saturating" or another name or function, as of a GAN.
+        adversary: the critic of removed blocks, all else being 0, its loss, penalties and tricks; of no effect
+            without a weight.
         encoder: "auto", "mlp", "conv", or a module from `(B, C+1, H, W)`, the last plane being what is known, to
             `(B, latent)`.
         decoder: "auto", "mlp", "conv", or a module from codes to scaled images.
-        critic: "auto", "mlp", "conv", or a module from scaled images to `(B, 1)`.
         hidden: units of an MLP's hidden layers.
         layers: hidden layers of an MLP.
         activation: of an MLP: relu, leaky-relu, silu, sigmoid or tanh.
@@ -51,7 +55,7 @@ class ContextAutoencoder(Completer, Encoder):
 
     Raises:
         ConfigurationError: for vectors, latent < 1 or larger than the data, a block that leaves nothing known, a
-            negative weight, or an unknown part.
+            negative weight, an unknown part, or shared fakes.
 
     Example:
         >>> import triptych as tp
@@ -73,22 +77,25 @@ class ContextAutoencoder(Completer, Encoder):
         removed: str = "centre",
         block: float = 0.5,
         adversarial: float = 0.0,
-        loss: str | Loss = "non-saturating",
         encoder: str | nn.Module = "auto",
         decoder: str | nn.Module = "auto",
-        critic: str | nn.Module = "auto",
         hidden: int = 400,
         layers: int = 1,
         activation: str = "relu",
         channels: int = 32,
         upsampling: str = "transposed",
         classes: int = 0,
+        adversary: AdversaryConfig = AdversaryConfig(rate=0.1),
     ) -> None:
         super().__init__(event, classes)
         if not event.is_image:
             raise ConfigurationError(f"blocks are removed from images, the data is a {event}")
         if removed not in REMOVALS:
             raise ConfigurationError(f"no removal {removed!r}; {did_you_mean(removed, REMOVALS)}")
+        if adversary.shared_fakes:
+            raise ConfigurationError(
+                "shared_fakes: a context autoencoder removes other blocks in each player's turn: leave it out"
+            )
         if not 0 <= adversarial < float("inf"):
             raise ConfigurationError(f"adversarial={adversarial:g}: expected a weight above 0, or 0 for no critic")
         self.latent = latent_of(latent, event)
@@ -98,45 +105,41 @@ class ContextAutoencoder(Completer, Encoder):
         colours, *sides = event.shape
         self.encoder = resolve_encoder(encoder, Event((colours + 1, *sides), event.levels), self.latent, sizes)
         self.decoder = resolve_decoder(decoder, event, self.latent, colours, sizes)
-        self.game = Game(loss)
         if adversarial:
-            sizes = sizes._replace(activation="leaky-relu", layers=2)
-            self.critic = resolve_encoder(critic, event, 1, sizes, spectral=True)
-            if isinstance(critic, nn.Module):
-                refuse_bounded(critic, self.game.loss)
+            critic = adversary.critic_for(event, Sizes(hidden, channels, classes, layers=2))
+            opponents = {"generator": nn.ModuleList([self.encoder, self.decoder])}
+            self.adversary = Adversary(adversary, event, critic, opponents)
 
     @property
     def players(self) -> tuple[Player, ...]:
         """One player that predicts; before it, if it is asked for, a critic of its predictions."""
-        adam = partial(torch.optim.Adam, lr=1e-3)
+        adam = partial(torch.optim.Adam, lr=RATE)
         network = Player("model", [self.encoder, self.decoder], self.objective, optimizer=adam)
         if not self.adversarial:
             return (network,)
-        slow = partial(torch.optim.Adam, lr=1e-4, betas=(0.5, 0.999))  # a tenth of the network's, as published
-        return (Player("critic", [self.critic], self.critic_objective, optimizer=slow), network)
+        critic = self.adversary.player(self.critic_objective, AdamConfig(RATE))
+        return critic, replace(network, after=partial(self.adversary.moved, "generator"))
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return the squared error over removed pixels, and what the critic says of them."""
-        known = self.removal(len(batch.x), noise).to(batch.x.device)
-        gap = torch.where(known, 0.0, self.predicted(batch.x, known, batch.label) - self.event.scaled(batch.x))
-        terms = {"squared_error": gap.square().flatten(1).sum(1)}
+        """Return the squared error over removed pixels, and what the critic makes of them."""
+        real, fake = self._views(batch, noise)
+        terms = {"squared_error": (fake.x - real.x).square().flatten(1).sum(1)}
         if self.adversarial:
-            real = torch.where(known, 0.0, self.event.scaled(batch.x))
-            judge = partial(self.logits, label=batch.label)
-            terms["adversarial"] = self.adversarial * self.game.generator(judge, real, real + gap)
+            game = self.adversary.opponent_terms(fake, real, batch, noise)
+            terms |= {name: self.adversarial * term for name, term in game.items()}
         return terms
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises: real removed blocks against predicted ones."""
-        known = self.removal(len(batch.x), noise).to(batch.x.device)
-        real = torch.where(known, 0.0, self.event.scaled(batch.x))
         with torch.no_grad():
-            fake = torch.where(known, 0.0, self.predicted(batch.x, known, batch.label))
-        return {"adversarial": self.game.critic(partial(self.logits, label=batch.label), real, fake)}
+            real, fake = self._views(batch, noise)
+        return self.adversary.critic_terms(real, fake, batch, noise)
 
-    def logits(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Return the critic's logits for removed blocks, all else being 0, `(B,)`; higher means more real."""
-        return judged(conditioned(self.critic, x, label), len(x))
+    def _views(self, batch: Batch, noise: Noise) -> tuple[View, View]:
+        """Return blocks that are drawn and removed, real and predicted; all else is 0."""
+        known = self.removal(len(batch.x), noise).to(batch.x.device)
+        real, fake = self.event.scaled(batch.x), self.predicted(batch.x, known, batch.label)
+        return View(torch.where(known, 0.0, real), batch.label), View(torch.where(known, 0.0, fake), batch.label)
 
     def predicted(self, x: Tensor, known: Tensor, label: Tensor | None) -> Tensor:
         """Return scaled predictions of all pixels, `(B, C, H, W)`, from those that are `known`, `(B, 1, H, W)`."""

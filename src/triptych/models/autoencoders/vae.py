@@ -14,7 +14,7 @@ from triptych.event import Event
 from triptych.models.autoencoders.latent import latent_of
 from triptych.models.autoencoders.posteriors import Draw, Joint, Posterior, PosteriorSetting, resolve_posterior
 from triptych.models.base import Player, Terms
-from triptych.models.latent_variable import CodeSpace, LatentVariable, plain_space
+from triptych.models.latent_variable import CodeSpace, HasLikelihood, plain_space
 from triptych.models.questions import ImportanceWeighted, Reconstructor, Weights
 from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
@@ -22,7 +22,7 @@ from triptych.objectives.likelihood import importance_bound
 from triptych.objectives.variational import RateWeight, doubly_reparameterised, split_rate
 
 
-class VAE(LatentVariable, ImportanceWeighted, Reconstructor):
+class VAE(HasLikelihood, ImportanceWeighted, Reconstructor):
     """A latent-variable model trained on a lower bound of its likelihood.
 
     `log p(x) ≥ E_q(z|x) log p(x | z) - KL(q(z | x) ‖ p(z))`, for any prior p(z), any family of posteriors

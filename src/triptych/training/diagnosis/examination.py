@@ -55,7 +55,7 @@ class Examiner:
     Example:
         >>> import triptych as tp
         >>> train, _ = tp.data.load("ring", count=400)
-        >>> figures = Examiner(tp.GAN(train.event, latent=2, hidden=8), train).figures()
+        >>> figures = Examiner(tp.build("gan", train.event, latent=2, hidden=8), train).figures()
         >>> int(figures["samples/modes_of"])
         8
     """
@@ -143,7 +143,7 @@ class Examiner:
             SPREAD: float(torch.cat([of_real, of_made]).float().std()),
         }
         n = min(len(of_real), len(of_made))
-        found[SLOPE] = float(model.game.slope(of_real[:n], of_made[:n]).mean())
+        found[SLOPE] = float(model.adversary.slope(of_real[:n], of_made[:n]).mean())
         return found
 
     def _samples(self, made: Tensor) -> Record:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from triptych.adversary.tricks.base import TRICKS, StepContext, Trick
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks.base import Trick, Turn
-from triptych.models.base import Terms
+from triptych.objectives.player import Terms
 from triptych.processes import sharing, summed
 
 
-class FeatureMatching(Trick, name="feature-matching"):
+@TRICKS.register("feature-matching")
+class FeatureMatching(Trick):
     """The generator minimises `λ ‖E f(x) - E f(G(z))‖²` in place of its adversarial term; f are the critic's features.
 
     The means are over the whole minibatch, on however many processes. Reference: Salimans et al. 2016, *Improved
@@ -30,12 +31,12 @@ class FeatureMatching(Trick, name="feature-matching"):
             raise ConfigurationError(f"feature-matching:weight={weight:g}: expected a number above 0")
         self.weight, self.keep = weight, keep
 
-    def generator_terms(self, terms: Terms, turn: Turn) -> Terms:
+    def generator_terms(self, terms: Terms, step: StepContext) -> Terms:
         """Return the terms with the distance of the means, the same number for every example."""
-        real, fake = turn.of_real, turn.of_fake
+        real, fake = step.real_scores, step.fake_scores
         if real is None or real.features is None or fake.features is None:
-            raise ConfigurationError(f"{self.called} needs a critic that tells its features")
+            raise ConfigurationError(f"{self.called} needs a critic that gives its features")
         apart = summed((real.features.float() - fake.features.float()).mean(0)) / sharing()
         distance = self.weight * apart.square().sum()
         kept = {name: term for name, term in terms.items() if self.keep or name != "adversarial"}
-        return {**kept, "feature_matching": distance.expand(len(turn.batch.x))}
+        return {**kept, "feature_matching": distance.expand(len(step.batch.x))}

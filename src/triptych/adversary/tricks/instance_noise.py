@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from triptych.adversary.tricks.base import TRICKS, Trick
 from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks.base import Trick
 from triptych.noise import Noise
 
 
-class InstanceNoise(Trick, name="instance-noise"):
+@TRICKS.register("instance-noise")
+class InstanceNoise(Trick):
     """Adds N(0, σ² I) to every example that the critic is shown, so that both laws have one support.
 
     `σ_t = σ max(0, 1 - t/T)`, t the number of minibatches drawn. Reference: Sønderby et al. 2017,

@@ -1,23 +1,23 @@
-"""What a trick is: a part of a game with hooks into each side's turn."""
+"""What a trick is: a part of an adversary with hooks into each player's turn."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from triptych.adversary.scores import Scores
 from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.base import Terms
 from triptych.noise import Noise
-from triptych.objectives.game import Opinion
-from triptych.specs import several
+from triptych.objectives.player import Terms
+from triptych.specs import Registry, several
 
-TRICKS: dict[str, type[Trick]] = {}
+TRICKS: Registry[type[Trick]] = Registry()
 """Every trick by the name that a user can type."""
 
 
@@ -27,7 +27,7 @@ class Setting:
 
     Args:
         event: what one example is.
-        shape: of what the critic judges at once: an example's, or that of several.
+        shape: of what the critic scores at once: an example's, or that of several.
         players: the modules of each player, by its name ("critic", "generator").
     """
 
@@ -37,18 +37,18 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One turn of a player, as far as its adversarial term is computed.
+class StepContext:
+    """A player's turn of a step, as far as its adversarial term is computed.
 
     Args:
         batch: the minibatch.
         noise: a stream of randomness.
-        codes: of the made examples, `(B, latent)`; None of a critic's turn on examples that were made before.
+        codes: of the fakes, `(B, latent)`; None of a critic's turn on fakes that were made before.
         real: scaled real examples as the critic was shown them; None if it was not shown any.
-        fake: scaled made examples as the critic was shown them.
-        of_real: what the critic said of real examples; None if it was not asked.
-        of_fake: what the critic said of made examples.
-        made: scaled examples as the generator made them in this turn; in its own turn with a graph.
+        fake: scaled fakes as the critic was shown them.
+        real_scores: the critic's of real examples; None if it scored none.
+        fake_scores: the critic's of fakes.
+        made: scaled fakes as the generator made them in this turn; in its own turn with a graph.
     """
 
     batch: Batch
@@ -56,16 +56,17 @@ class Turn:
     codes: Tensor | None
     real: Tensor | None
     fake: Tensor
-    of_real: Opinion | None
-    of_fake: Opinion
+    real_scores: Scores | None
+    fake_scores: Scores
     made: Tensor
 
 
 class Trick(nn.Module):
     """One trick; a hook that is not overridden changes nothing. What it remembers are buffers.
 
-    A subclass says its name, `class InstanceNoise(Trick, name="instance-noise")`; the keyword-only parameters of
-    its constructor are options: `--tricks instance-noise:std=0.1`.
+    `@TRICKS.register("instance-noise")` names a subclass; the keyword-only parameters of its constructor are options:
+    `--tricks instance-noise:std=0.1`. A head that reads the critic's features, and learns in the critic's turn, is a
+    trick without a name.
     """
 
     sees_features: ClassVar[bool] = False
@@ -73,15 +74,12 @@ class Trick(nn.Module):
     sees_codes: ClassVar[bool] = False
     """Whether it differentiates made examples by their codes, in the generator's turn."""
     mixes_examples: ClassVar[bool] = False
-    """Whether its layer lets the critic's opinion of an example depend on the rest of the minibatch."""
-    called: ClassVar[str]
-    """Its name in `TRICKS`."""
+    """Whether its layer lets the score of an example depend on the rest of the minibatch."""
 
-    def __init_subclass__(cls, name: str, **rest: object) -> None:
-        """Enter the trick in `TRICKS`."""
-        super().__init_subclass__(**rest)
-        TRICKS[name] = cls
-        cls.called = name
+    @property
+    def called(self) -> str:
+        """Its name in `TRICKS`, or its class's."""
+        return TRICKS.name_of(type(self)) or type(self).__name__
 
     def layer(self, width: int) -> nn.Module | None:
         """Return a layer behind the critic's trunk, `(B, width) -> (B, layer.width)`; None for none."""
@@ -98,16 +96,20 @@ class Trick(nn.Module):
         """Return the made examples of a critic's turn, each of the label that it has in the batch."""
         return fake
 
-    def critic_terms(self, terms: Terms, turn: Turn) -> Terms:
-        """Return what the critic minimises, of what it would."""
+    def critic_terms(self, terms: Terms, step: StepContext) -> Terms:
+        """Modify the loss terms of the critic."""
         return terms
 
-    def generator_terms(self, terms: Terms, turn: Turn) -> Terms:
-        """Return what the generator minimises, of what it would."""
+    def generator_terms(self, terms: Terms, step: StepContext) -> Terms:
+        """Modify the loss terms of the generator."""
         return terms
+
+    def figures(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return figures to log besides the generator's terms, from the means of these over a logging window."""
+        return {}
 
     def after(self, player: str) -> None:
-        """Take note that a player has moved."""
+        """Update what it remembers after a player's step."""
 
 
 def resolve_tricks(tricks: str | Sequence[Trick]) -> list[Trick]:

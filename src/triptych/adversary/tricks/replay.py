@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from triptych.adversary.tricks.base import TRICKS, Setting, Trick
 from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks.base import Setting, Trick
 from triptych.noise import Noise
 from triptych.processes import gathered
 
 
-class Replay(Trick, name="replay"):
+@TRICKS.register("replay")
+class Replay(Trick):
     """Half of the critic's made examples come from a buffer of past ones, so that it does not forget them.
 
     Every turn the other half, which is new, goes into the buffer: while there is room beside what is there, then in

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from triptych.adversary.tricks.base import TRICKS, Trick
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks.base import Trick
 from triptych.processes import gathered
 
 
@@ -47,7 +47,8 @@ def compared(everyone: Tensor, training: bool) -> Tensor:
     return everyone
 
 
-class MinibatchDiscrimination(Trick, name="minibatch-discrimination"):
+@TRICKS.register("minibatch-discrimination")
+class MinibatchDiscrimination(Trick):
     """Shows the critic how close each example is to the others, by learned kernels.
 
     The mean over the minibatch is taken in place of the published sum, so that what a verdict is does not depend on
@@ -94,7 +95,8 @@ class Spread(nn.Module):
         return torch.cat([x, spread.to(x.dtype).expand(len(x), 1)], 1)
 
 
-class MinibatchStddev(Trick, name="minibatch-stddev"):
+@TRICKS.register("minibatch-stddev")
+class MinibatchStddev(Trick):
     """Shows the critic one number of the whole minibatch: the standard deviation of its features, averaged over them.
 
     Nothing is learned in it. Reference: Karras et al. 2018, *Progressive Growing of GANs*, §3; here the features are

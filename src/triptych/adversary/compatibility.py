@@ -2,36 +2,80 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
+import torch.fx
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
+from triptych.adversary.scores import HasFeatures
+from triptych.adversary.tricks import Trick
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks import Trick
 from triptych.networks.attention import SelfAttention
-from triptych.objectives.adversarial import Loss, wasserstein
-from triptych.objectives.game import TellsFeatures, refuse_bounded
+from triptych.objectives.adversarial import LOSSES, Loss, wasserstein
 from triptych.objectives.penalties import Penalty
 
+BOUNDED = ("Sigmoid", "Tanh", "Softmax", "LogSigmoid", "LogSoftmax", "Hardsigmoid", "Hardtanh", "Softsign")
+"""Activations of `torch.nn` whose values are bounded, or end at 0."""
+_SHAPING = (
+    "view",
+    "reshape",
+    "flatten",
+    "squeeze",
+    "unsqueeze",
+    "contiguous",
+    "float",
+    "Flatten",
+    "Unflatten",
+    "Identity",
+)
 
-def check_numbers(critic_rate: float, weight_clip: float, rate: float, beta1: float, beta2: float) -> None:
-    """Raise `ConfigurationError` for a number out of its range.
+
+def refuse_bounded(critic: nn.Module, loss: Loss) -> None:
+    """Refuse a critic that ends in a bounded activation: the losses that have names take logits.
+
+    The critic is traced, not run. What cannot be traced is not judged, and nor is the critic of a user's own loss.
+
+    Args:
+        critic: maps scaled examples to `(B, 1)`.
+        loss: as `resolve_loss` returns it.
+
+    Raises:
+        ConfigurationError: naming the activation.
 
     Example:
-        >>> check_numbers(critic_rate=4.0, weight_clip=0.01, rate=2e-4, beta1=0.0, beta2=1.0)
+        >>> from triptych.objectives.game import resolve_loss
+        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), resolve_loss("hinge"))
         Traceback (most recent call last):
-        triptych.errors.ConfigurationError: beta1=0, beta2=1: expected both at least 0 and below 1
+        triptych.errors.ConfigurationError: the critic ends in Sigmoid, and the loss 'hinge' takes logits, ...
+        >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), nn.Linear(1, 1)), resolve_loss("hinge"))
     """
-    if not (0 < critic_rate < math.inf and 0 < rate < math.inf):
-        raise ConfigurationError(f"critic_rate={critic_rate:g}, rate={rate:g}: expected numbers above 0")
-    if not 0 <= weight_clip < math.inf:
-        raise ConfigurationError(f"weight_clip={weight_clip:g}: expected a bound such as 0.01, or 0 for none")
-    if not (0 <= beta1 < 1 and 0 <= beta2 < 1):
-        raise ConfigurationError(f"beta1={beta1:g}, beta2={beta2:g}: expected both at least 0 and below 1")
+    name = next((name for name, known in LOSSES.items() if known is getattr(loss, "func", loss)), None)
+    last = _last_activation(critic) if name else ""
+    if last.lower().replace("_", "") in {name.lower() for name in BOUNDED}:
+        raise ConfigurationError(
+            f"the critic ends in {last}, and the loss {name!r} takes logits, which are not bounded: end it in its last "
+            "linear layer"
+        )
+
+
+def _last_activation(critic: nn.Module) -> str:
+    """Return what a network computes last, apart from changes of shape; "" where tracing it fails."""
+    try:
+        graph = torch.fx.symbolic_trace(critic).graph
+    except Exception:  # a module's forward may do anything with what tracing gives it
+        return ""
+    node: object = next(node for node in graph.nodes if node.op == "output").args[0]
+    while isinstance(node, torch.fx.Node):
+        name = str(getattr(node.target, "__name__", node.target))
+        if node.op == "call_module":
+            name = type(critic.get_submodule(str(node.target))).__name__
+        if name not in _SHAPING:
+            return name
+        node = node.args[0]
+    return ""
 
 
 def check_tricks(critic: nn.Module, tricks: Sequence[Trick], own: bool) -> None:
@@ -49,10 +93,10 @@ def check_tricks(critic: nn.Module, tricks: Sequence[Trick], own: bool) -> None:
             "or leave the critic to triptych"
         )
     seeing = [trick.called for trick in tricks if trick.sees_features]
-    if seeing and not isinstance(critic, TellsFeatures):
+    if seeing and not isinstance(critic, HasFeatures):
         raise ConfigurationError(
-            f"{seeing[0]} needs a critic that tells its features: give {type(critic).__name__} the methods "
-            "features(x, label) and judged(features, label)"
+            f"{seeing[0]} needs a critic that gives its features: give {type(critic).__name__} the methods "
+            "features(x, label) and logits(features, label)"
         )
 
 
@@ -95,7 +139,7 @@ def normalised(critic: nn.Module) -> bool:
 def check_each(critic: nn.Module, tricks: Sequence[Trick], penalties: Sequence[str]) -> None:
     """Raise `ConfigurationError` for a penalty on a slope at each example, of a critic that mixes examples.
 
-    Its opinion of one then depends on the others, and the gradient by the minibatch is not made of the slopes at its
+    Its logit for one then depends on the others, and the gradient by the minibatch is not made of the slopes at its
     examples (Gulrajani et al. 2017, §4).
 
     Args:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from triptych.adversary.tricks.base import TRICKS, Setting, StepContext, Trick
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks.base import Setting, Trick, Turn
-from triptych.models.base import Terms
+from triptych.objectives.player import Terms
 
 
-class HistoricalAveraging(Trick, name="historical-averaging"):
+@TRICKS.register("historical-averaging")
+class HistoricalAveraging(Trick):
     """Both players pay `λ ‖θ - 1/t Σ_{i ≤ t} θ_i‖²`, θ_i their parameters after i - 1 steps: cycles are damped.
 
     They are those of the generator and of the critic; what reads a class or a code off the critic's features is free.
@@ -37,17 +38,17 @@ class HistoricalAveraging(Trick, name="historical-averaging"):
             self.register_buffer(f"{name}_mean", parameters_of(player).detach().clone())
             self.register_buffer(f"{name}_count", torch.ones((), dtype=torch.long))
 
-    def critic_terms(self, terms: Terms, turn: Turn) -> Terms:
+    def critic_terms(self, terms: Terms, step: StepContext) -> Terms:
         """Return the terms and the critic's distance from its past."""
-        return {**terms, "historical_averaging": self._distance("critic", turn)}
+        return {**terms, "historical_averaging": self._distance("critic", step)}
 
-    def generator_terms(self, terms: Terms, turn: Turn) -> Terms:
+    def generator_terms(self, terms: Terms, step: StepContext) -> Terms:
         """Return the terms and the generator's distance from its past."""
-        return {**terms, "historical_averaging": self._distance("generator", turn)}
+        return {**terms, "historical_averaging": self._distance("generator", step)}
 
-    def _distance(self, name: str, turn: Turn) -> Tensor:
+    def _distance(self, name: str, step: StepContext) -> Tensor:
         apart = parameters_of(self.players[name]) - self.get_buffer(f"{name}_mean")
-        return (self.weight * apart.square().sum()).expand(len(turn.batch.x))
+        return (self.weight * apart.square().sum()).expand(len(step.batch.x))
 
     @torch.no_grad()
     def after(self, player: str) -> None:

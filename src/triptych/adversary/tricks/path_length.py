@@ -7,16 +7,17 @@ import math
 import torch
 from torch import Tensor
 
+from triptych.adversary.tricks.base import TRICKS, Setting, StepContext, Trick
 from triptych.errors import ConfigurationError
-from triptych.models.adversarial.tricks.base import Setting, Trick, Turn
-from triptych.models.base import Terms
+from triptych.objectives.player import Terms
 from triptych.processes import sharing, summed
 
 DECAY = 0.99
 """Of the running mean of lengths, as in the published code."""
 
 
-class PathLength(Trick, name="path-length"):
+@TRICKS.register("path-length")
+class PathLength(Trick):
     """The generator pays `λ (‖Jᵀ y‖ - a)²`: J = ∂G/∂z, y a random direction of examples, a the mean length so far.
 
     `y ~ N(0, I / s)`, s the pixels (or coordinates) of an example, as in the published code, so that λ need not
@@ -45,12 +46,12 @@ class PathLength(Trick, name="path-length"):
         self.pixels = math.prod(shape[1:]) if setting.event.is_image else shape[0]
         self.register_buffer("mean", torch.zeros(()))
 
-    def generator_terms(self, terms: Terms, turn: Turn) -> Terms:
+    def generator_terms(self, terms: Terms, step: StepContext) -> Terms:
         """Return the terms and what unequal lengths cost."""
-        if turn.codes is None:
+        if step.codes is None:
             raise ConfigurationError(f"{self.called} needs the codes of the generator's examples")
-        direction = turn.noise.normal(turn.made.shape) / self.pixels**0.5
-        (steepest,) = torch.autograd.grad((turn.made * direction).sum(), turn.codes, create_graph=True)
+        direction = step.noise.normal(step.made.shape) / self.pixels**0.5
+        (steepest,) = torch.autograd.grad((step.made * direction).sum(), step.codes, create_graph=True)
         length = (steepest.float().flatten(1).square().sum(1) + 1e-12).sqrt()
         with torch.no_grad():
             self.mean.lerp_(summed(length.detach().mean()) / sharing(), 1 - DECAY)

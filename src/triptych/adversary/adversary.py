@@ -1,0 +1,193 @@
+"""The adversary of a game, as a part of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from triptych.adversary.compatibility import check_each, check_held, check_tricks
+from triptych.adversary.config import AdversaryConfig
+from triptych.adversary.scores import Scores, View, scores
+from triptych.adversary.sharing import SharedFakes
+from triptych.adversary.tricks import Setting, StepContext, Trick, resolve_tricks
+from triptych.data.batches import Batch
+from triptych.event import Event
+from triptych.networks.critics import Layer
+from triptych.networks.reference import filling
+from triptych.noise import Noise
+from triptych.objectives.game import generator_sees_real, resolve_loss, slope
+from triptych.objectives.penalties import resolve_penalties
+from triptych.objectives.player import AdamConfig, Player, Terms
+
+
+class Adversary(nn.Module):
+    """A critic that tells a model's views from real ones, and gives both sides of their game.
+
+    A view is what the critic scores at once: examples, examples with their condition, codes, or examples with codes
+    (`View`). The critic minimises `critic_terms`, and its opponent, such as a generator, `opponent_terms`. Loss,
+    penalties, tricks, norms and pace are those of an `AdversaryConfig`, and all of them work with any view. Reference:
+    Goodfellow et al. 2014, *Generative Adversarial Nets*, Algorithm 1.
+
+    Args:
+        config: the exchangeable parts.
+        event: what one example is.
+        make_critic: returns the critic, given the layers that tricks put behind its trunk.
+        opponents: the networks that it plays against, by their player's name.
+        heads: read the critic's features, and learn in its turn.
+        shape: of one view; None for that of an example.
+        conditional: whether the critic sees conditions.
+
+    Raises:
+        ConfigurationError: for an unknown part or option, or parts that do not go together.
+    """
+
+    def __init__(
+        self,
+        config: AdversaryConfig,
+        event: Event,
+        make_critic: Callable[[Sequence[Layer]], nn.Module],
+        opponents: Mapping[str, nn.Module],
+        heads: Callable[[nn.Module], Sequence[Trick]] = lambda critic: (),
+        shape: tuple[int, ...] | None = None,
+        conditional: bool = True,
+    ) -> None:
+        super().__init__()
+        self.config, self.conditional = config, conditional
+        self.loss = resolve_loss(config.loss)
+        self.sees_real = generator_sees_real(self.loss)
+        self.penalties = resolve_penalties(config.penalty)
+        tricks = resolve_tricks(config.tricks)
+        self.critic = make_critic([trick.layer for trick in tricks])
+        self._check(tricks)
+        self.heads = nn.ModuleList(heads(self.critic))
+        self.tricks = nn.ModuleList(tricks)
+        self.parts: tuple[Trick, ...] = (*self.heads, *tricks)
+        self.fakes = SharedFakes(config.shared_fakes, config.steps)
+        setting = Setting(event, event.shape if shape is None else shape, {"critic": self.critic, **opponents})
+        for trick in tricks:
+            trick.begin(setting)
+
+    def _check(self, tricks: Sequence[Trick]) -> None:
+        """Refuse parts that do not go together."""
+        config = self.config
+        own = isinstance(config.critic, nn.Module)
+        named = [] if callable(config.penalty) or config.penalty == "none" else config.penalty.split("+")
+        check_tricks(self.critic, tricks, own)
+        check_held(self.critic, self.loss, [penalty for _, penalty in self.penalties], config.weight_clip, own)
+        check_each(self.critic, tricks, named)
+
+    def player(self, objective: Callable[[Batch, Noise], Terms], adam: AdamConfig) -> Player:
+        """Return the critic's player: it owns the critic and the heads.
+
+        Args:
+            objective: gives `critic_terms` of a minibatch.
+            adam: of its opponent; its own rate is `config.rate` times that.
+        """
+        return Player(
+            "critic",
+            [self.critic, *self.heads],
+            objective,
+            turns=self.config.steps,
+            optimizer=adam.optimizer,
+            rate=self.config.rate,
+            after=self._moved,
+        )
+
+    def critic_terms(self, real: View, fake: View, batch: Batch, noise: Noise) -> Terms:
+        """Return what the critic minimises.
+
+        Args:
+            real: of the data.
+            fake: of the opponent; no gradient reaches it.
+            batch: the minibatch.
+            noise: a stream of randomness.
+        """
+        made = shown = fake.x.detach()
+        for part in self.parts:
+            shown = part.fakes(shown, batch, noise)
+        codes = fake.codes if shown is made else None
+        real = real._replace(x=self.shown(real.x, batch, noise))
+        fake = fake._replace(x=self.shown(shown, batch, noise))
+        with filling(self.critic):
+            real_scores = self.scores(real)
+        fake_scores = self.scores(fake)
+        step = StepContext(batch, noise, codes, real.x, fake.x, real_scores, fake_scores, made)
+        terms = {"adversarial": self._played(real_scores.logits, fake_scores.logits, "critic")}
+        logits = partial(self.logits, condition=real.condition)
+        terms |= {name: penalty(logits, real.x, fake.x, noise) for name, penalty in self.penalties}
+        for part in self.parts:
+            terms = part.critic_terms(terms, step)
+        return terms
+
+    def opponent_terms(self, fake: View, real: View, batch: Batch, noise: Noise) -> Terms:
+        """Return what the opponent minimises; the critic scores real views only if something looks at the scores.
+
+        Args:
+            fake: of the opponent, with a graph to it.
+            real: of the data.
+            batch: the minibatch.
+            noise: a stream of randomness.
+        """
+        made = fake.x
+        fake = fake._replace(x=self.shown(made, batch, noise))
+        fake_scores = self.scores(fake)
+        real_x, real_scores, real_logits = None, None, torch.zeros_like(fake_scores.logits)
+        if self.sees_real or any(part.sees_features for part in self.parts):
+            with torch.no_grad():
+                real_x = self.shown(real.x, batch, noise)
+                real_scores = self.scores(real._replace(x=real_x))
+            real_logits = real_scores.logits
+        step = StepContext(batch, noise, fake.codes, real_x, fake.x, real_scores, fake_scores, made)
+        terms = {"adversarial": self._played(real_logits, fake_scores.logits, "generator")}
+        for part in self.parts:
+            terms = part.generator_terms(terms, step)
+        return terms
+
+    def _played(self, real: Tensor, fake: Tensor, side: str) -> Tensor:
+        """Return one side's loss, `(B,)`: of patches their mean."""
+        loss: Tensor = getattr(self.loss(real.flatten(), fake.flatten()), side)
+        return loss if fake.dim() == 1 else loss.view(fake.shape).mean(1)
+
+    @property
+    def sees_codes(self) -> bool:
+        """Whether fakes must carry a graph to their codes."""
+        return any(part.sees_codes for part in self.parts)
+
+    def shown(self, x: Tensor, batch: Batch, noise: Noise) -> Tensor:
+        """Return views, real or fake, as the critic is shown them."""
+        for part in self.parts:
+            x = part.show(x, batch, noise)
+        return x
+
+    def scores(self, view: View) -> Scores:
+        """Return the critic's scores of views."""
+        return scores(self.critic, view.x, view.condition if self.conditional else None)
+
+    def logits(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Return one logit for each view, `(B,)`; higher means more real."""
+        return self.scores(View(x, condition)).by_example
+
+    def figures(self, means: Mapping[str, float]) -> dict[str, float]:
+        """Return what the heads log besides the opponent's terms, from the means of these."""
+        return {name: value for part in self.parts for name, value in part.figures(means).items()}
+
+    def slope(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return how much the opponent's loss asks for at logits, `|∂ loss / ∂ fake|`, `(B,)`."""
+        return slope(self.loss, real, fake)
+
+    def moved(self, player: str) -> None:
+        """Let the tricks update what they remember after a player's step."""
+        for part in self.parts:
+            part.after(player)
+
+    @torch.no_grad()
+    def _moved(self) -> None:
+        """Clip the critic's weights, if they are to be, after its step."""
+        bound = self.config.weight_clip
+        if bound:
+            for parameter in self.critic.parameters():
+                parameter.clamp_(-bound, bound)
+        self.moved("critic")
