@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.codes import WALKS, LabelOfAll, coded, decoder_of, write_walks
-from triptych.cli.inputs import Fit, Images, Overwrite, Run, labels_of, read_images
+from triptych.cli.codes import WALKS, coded, decoder_of, write_walks
+from triptych.cli.inputs import labels_of, read_images
 from triptych.cli.options import Debug, Quiet, Seed
 from triptych.cli.sampled import Samples
+from triptych.cli.shared_options import Fit, Images, LabelOfAll, Overwrite, Run, WalkOut
 from triptych.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def arithmetic(
         int | None,
         typer.Option("--count", help="How many test examples, where no image is given (4), or samples (64)."),
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png, a .gif, or an .npz file.")] = Path("arithmetic.png"),
+    out: WalkOut = Path("arithmetic.png"),
     label: LabelOfAll = None,
     fit: Fit = False,
     overwrite: Overwrite = False,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import Fit, OtherData, Overwrite, Split, check_sources, read_data, read_images
+from triptych.cli.inputs import check_sources, read_data, read_images
 from triptych.cli.options import Debug, Quiet, Seed
 from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
+from triptych.cli.shared_options import Fit, ImagesForData, OtherData, Overwrite, Split, TableOut
 from triptych.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -30,16 +31,14 @@ def classify(
         typer.Argument(metavar="RUN...", help="A run that was trained with labels; or a run of each class, in order."),
     ],
     data: OtherData = None,
-    image: Annotated[
-        list[Path] | None, typer.Option("--image", help="An image file, in place of data; may be given several times.")
-    ] = None,
+    image: ImagesForData = None,
     split: Split = "test",
     reject: Annotated[float, typer.Option("--reject", help="Share of ordinary examples to decline; 0 for none.")] = 0.0,
     by: Annotated[str, typer.Option("--by", help="Decline for a low posterior, or for a low likelihood p(x).")] = RULES[
         0
     ],
     importance: Annotated[int, typer.Option("--importance", help="Codes an example and class, for a bound.")] = 10,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .csv file.")] = Path("classes.csv"),
+    out: TableOut = Path("classes.csv"),
     picture: Annotated[
         Path | None, typer.Option("--picture", help="A .png file: accuracy by coverage, and reliability.")
     ] = None,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from triptych.cli.inputs import labels_of, read_images, tested
 from triptych.errors import ConfigurationError
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from triptych.models.questions import Decoder, Label
     from triptych.queries import Decoded
 
-LabelOfAll = Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")]
 WALKS = (".png", ".gif", ".npz")
 POPULATION = 4096
 """Codes by which it is judged where a model's codes lie."""

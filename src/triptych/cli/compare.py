@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from triptych.cli.loading import Threads
 from triptych.cli.options import COMMON, Data, Features, Seed, command, data_parameters, load_data, parameter
+from triptych.cli.shared_options import Threads
 
 COMPARE = "Train models under one budget, measure them, and write a report of them side by side."
 

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.inputs import (
-    Count,
-    Fit,
-    Images,
-    Overwrite,
-    Run,
-    decoded,
-    labels_of,
-    read_images,
-    require_size,
-    tested,
-)
+from triptych.cli.inputs import decoded, labels_of, read_images, require_size, tested
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -42,13 +32,13 @@ def complete(
         ),
     ] = "top",
     n: Annotated[int, typer.Option("-n", help="Completions of each image.")] = 8,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png grid, or an .npz file.")] = Path("completed.png"),
+    out: GridOut = Path("completed.png"),
     candidates: Annotated[
         int, typer.Option("--candidates", help="Proposals for each completion, where the model's order is not exact.")
     ] = 1,
     temperature: Annotated[float, typer.Option("--temperature", help="Below 1 sharper, above 1 flatter.")] = 1.0,
     top_p: Annotated[float, typer.Option("--top-p", help="Keep the levels that have this share together.")] = 1.0,
-    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    label: LabelOfAll = None,
     fit: Fit = False,
     count: Count = 4,
     overwrite: Overwrite = False,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import Overwrite
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Overwrite
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:

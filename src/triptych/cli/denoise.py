@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.inputs import Count, Fit, Images, Overwrite, Run, labels_of, read_images, tested
+from triptych.cli.inputs import labels_of, read_images, tested
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ AMOUNT = 0.3
 def denoise(
     run: Run,
     image: Images = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png grid, or an .npz file.")] = Path("denoised.png"),
+    out: GridOut = Path("denoised.png"),
     corruption: Annotated[
         str | None,
         typer.Option(
@@ -36,7 +37,7 @@ def denoise(
     amount: Annotated[
         float | None, typer.Option("--amount", help="Of --corruption: standard deviation or probability; 0.3.")
     ] = None,
-    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    label: LabelOfAll = None,
     fit: Fit = False,
     count: Count = 8,
     overwrite: Overwrite = False,

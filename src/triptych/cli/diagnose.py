@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import Overwrite, Run
 from triptych.cli.options import Debug, Quiet
+from triptych.cli.shared_options import AsJson, Overwrite, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def diagnose(
     run: Run,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="A .png file: the figures over the run, findings marked.")
     ] = None,

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.codes import LabelOfAll, examples_for
-from triptych.cli.inputs import (
+from triptych.cli.codes import examples_for
+from triptych.cli.inputs import check_sources, labels_of, read_data, read_images
+from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import (
     Count,
     Fit,
     Images,
+    ImagesForData,
+    LabelOfAll,
     OtherData,
     Overwrite,
+    PictureOut,
     Run,
     Split,
-    check_sources,
-    labels_of,
-    read_data,
-    read_images,
 )
-from triptych.cli.options import Debug, Quiet, Seed
 
 if TYPE_CHECKING:
     from triptych.data.examples import Examples
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 def encode(
     run: Run,
     data: OtherData = None,
-    image: Annotated[
-        list[Path] | None, typer.Option("--image", help="An image file, in place of data; may be given several times.")
-    ] = None,
+    image: ImagesForData = None,
     split: Split = "both",
     out: Annotated[Path, typer.Option("-o", "--out", help="An .npz, a .csv or a .parquet file.")] = Path("codes.npz"),
     label: LabelOfAll = None,
@@ -84,7 +82,7 @@ def reconstruct(
     run: Run,
     image: Images = None,
     count: Count = 8,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png or an .npz file.")] = Path("reconstructed.png"),
+    out: PictureOut = Path("reconstructed.png"),
     label: LabelOfAll = None,
     fit: Fit = False,
     overwrite: Overwrite = False,

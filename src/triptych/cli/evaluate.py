@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from triptych.cli.inputs import data_of_run, read_fitted
-from triptych.cli.loading import Threads
 from triptych.cli.options import COMMON, Features, Seed, command, data_parameters, load_data, parameter
+from triptych.cli.shared_options import AsJson, Threads
 from triptych.errors import ConfigurationError
 
 SUMMARY = "summary"
@@ -157,7 +157,7 @@ def evaluate_verb() -> Callable[..., None]:
         parameter("against", against, None),
         parameter("background", background, None),
         parameter("features", Features, "auto"),
-        parameter("as_json", Annotated[bool, typer.Option("--json", help="Print JSON.")], False),
+        parameter("as_json", AsJson, False),
         *data_parameters(),
         parameter("seed", Seed, 0),
         parameter("threads", Threads, "auto"),

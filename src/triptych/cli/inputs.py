@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -15,21 +13,6 @@ if TYPE_CHECKING:
     from triptych.data.examples import Examples
     from triptych.event import Event
     from triptych.models.base import Model
-
-Run = Annotated[Path, typer.Argument(help="A run directory.")]
-Images = Annotated[
-    list[Path] | None,
-    typer.Option("--image", help="An image file; may be given several times. Else test examples of the run's data."),
-]
-Fit = Annotated[
-    bool, typer.Option("--fit", help="Crop, resize and round images that are not of the model's size and levels.")
-]
-OtherData = Annotated[
-    str | None, typer.Option("--data", help="Other data, read as the run's were. Else the run's own.")
-]
-Split = Annotated[str, typer.Option("--split", help="Of the data: train, test or both.")]
-Count = Annotated[int, typer.Option("--count", help="How many test examples, where no image is given.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 SPLITS = ("train", "test", "both")
 _OF_READING = ("image_size", "colours", "levels", "binarize", "test_fraction", "seed")

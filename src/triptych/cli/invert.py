@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.codes import LabelOfAll, decoder_of
-from triptych.cli.inputs import (
-    Count,
-    Fit,
-    Images,
-    OtherData,
-    Overwrite,
-    Run,
-    check_sources,
-    labels_of,
-    read_data,
-    read_images,
-    tested,
-)
+from triptych.cli.codes import decoder_of
+from triptych.cli.inputs import check_sources, labels_of, read_data, read_images, tested
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Count, Fit, Images, LabelOfAll, OtherData, Overwrite, PictureOut, Run
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,7 +28,7 @@ def invert(
     prior_weight: Annotated[
         float, typer.Option("--prior-weight", help="How much a code costs that is far out in the prior.")
     ] = 0.0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png or an .npz file.")] = Path("inverted.png"),
+    out: PictureOut = Path("inverted.png"),
     codes: Annotated[
         Path | None, typer.Option("--codes", help="Write the codes, too: an .npz, a .csv or a .parquet file.")
     ] = None,

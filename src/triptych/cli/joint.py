@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from triptych.cli.codes import WALKS, decoder_of, write_walks
-from triptych.cli.inputs import Overwrite, Run
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Overwrite, Run, WalkOut
 
 
 def joint(
     run: Run,
     n: Annotated[int, typer.Option("-n", help="How many rows.")] = 8,
     each: Annotated[int | None, typer.Option("--each", help="Of sd-gan: observations of an identity, 8.")] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png, a .gif, or an .npz file.")] = Path("joint.png"),
+    out: WalkOut = Path("joint.png"),
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,

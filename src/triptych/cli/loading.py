@@ -8,19 +8,12 @@ import typing
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from triptych.cli.shared_options import Threads
 
 if TYPE_CHECKING:
     from triptych.models.base import Model
-
-Threads = Annotated[
-    str,
-    typer.Option(
-        "--threads", help="Processor threads: a number, or auto to time a few and adapt when the machine is busy."
-    ),
-]
 
 
 class _Verb:

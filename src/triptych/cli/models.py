@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import AsJson
 
 if TYPE_CHECKING:
     from triptych.models.base import Model
 
 
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     seed: Seed = 0,
     quiet: Quiet = False,
     debug: Debug = False,

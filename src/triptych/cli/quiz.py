@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.inputs import OtherData, Overwrite
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import OtherData, Overwrite
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -8,16 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Run,
     n: Annotated[int, typer.Option("-n", help="How many.")] = 64,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png grid, an .npz file, or a directory.")] = Path(
         "samples.png"
     ),
-    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
+    label: LabelOfAll = None,
     by_label: Annotated[
         bool, typer.Option("--by-label", help="Of a conditional model: a row for each label, -n in each.")
     ] = False,
@@ -27,7 +28,7 @@ def sample(
     top_p: Annotated[
         float, typer.Option("--top-p", help="Of the same: keep the most probable levels with this share together.")
     ] = 1.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
     debug: Debug = False,

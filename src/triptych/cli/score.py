@@ -10,19 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import (
-    Fit,
-    OtherData,
-    Overwrite,
-    Run,
-    Split,
-    check_sources,
-    labels_of,
-    read_data,
-    read_images,
-)
+from triptych.cli.inputs import check_sources, labels_of, read_data, read_images
 from triptych.cli.options import Debug, Quiet, Seed
 from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
+from triptych.cli.shared_options import Fit, ImagesForData, LabelOfAll, OtherData, Overwrite, Run, Split, TableOut
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -64,9 +55,7 @@ class Scorer:
 def score(
     run: Run,
     data: OtherData = None,
-    image: Annotated[
-        list[Path] | None, typer.Option("--image", help="An image file, in place of data; may be given several times.")
-    ] = None,
+    image: ImagesForData = None,
     split: Split = "test",
     by: Annotated[
         str,
@@ -86,8 +75,8 @@ def score(
     anomalous: Annotated[
         list[str] | None, typer.Option("--anomalous", help="A label of anomalies; may be given several times.")
     ] = None,
-    label: Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .csv file.")] = Path("scores.csv"),
+    label: LabelOfAll = None,
+    out: TableOut = Path("scores.csv"),
     fit: Fit = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,

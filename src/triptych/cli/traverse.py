@@ -10,7 +10,6 @@ import typer
 from triptych.cli.codes import (
     POPULATION,
     WALKS,
-    LabelOfAll,
     centre_for,
     codes_of,
     coordinates_of,
@@ -19,8 +18,8 @@ from triptych.cli.codes import (
     matter_of,
     write_walks,
 )
-from triptych.cli.inputs import Fit, Overwrite, Run
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, Run, WalkOut
 from triptych.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def traverse(
     count: Annotated[int, typer.Option("--count", help="How many directions, where none are named.")] = 10,
     steps: Annotated[int, typer.Option("--steps", help="Values of each; a category has its own.")] = 9,
     extent: Annotated[float, typer.Option("--extent", help="Standard deviations to either side.")] = 3.0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png, a .gif, or an .npz file.")] = Path("traversal.png"),
+    out: WalkOut = Path("traversal.png"),
     label: LabelOfAll = None,
     fit: Fit = False,
     overwrite: Overwrite = False,

@@ -10,7 +10,6 @@ import typer
 from triptych.cli.codes import (
     POPULATION,
     WALKS,
-    LabelOfAll,
     coded,
     codes_of,
     coordinates_of,
@@ -22,8 +21,8 @@ from triptych.cli.codes import (
     matter_of,
     write_walks,
 )
-from triptych.cli.inputs import Fit, Overwrite, Run
 from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, PictureOut, Run, WalkOut
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def interpolate(
     path: Annotated[
         str, typer.Option("--path", help="linear, spherical, or auto: spherical for a GAN with a normal prior.")
     ] = "auto",
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png, a .gif, or an .npz file.")] = Path("walk.png"),
+    out: WalkOut = Path("walk.png"),
     label: LabelOfAll = None,
     fit: Fit = False,
     overwrite: Overwrite = False,
@@ -108,7 +107,7 @@ def manifold(
         str | None,
         typer.Option("--coordinates", help="Which two, as 0,1: across and up. Else those that matter most."),
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png or an .npz file.")] = Path("manifold.png"),
+    out: PictureOut = Path("manifold.png"),
     label: LabelOfAll = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
