@@ -18,7 +18,7 @@ from triptych.cli.evaluate import EVALUATE, evaluate_verb
 from triptych.cli.invert import invert
 from triptych.cli.joint import joint
 from triptych.cli.lazy import HELP, Lazy, lazy_group
-from triptych.cli.loading import with_threads
+from triptych.cli.loading import with_program_options
 from triptych.cli.models import explain, models
 from triptych.cli.quiz import quiz
 from triptych.cli.sample import sample
@@ -42,21 +42,24 @@ app.command()(explain)
 app.command()(recipes)
 app.command()(diagnose)
 app.add_typer(train_app, name="train")
-app.command()(with_threads(sample))
-app.command()(with_threads(complete))
-app.command()(with_threads(reconstruct))
-app.command()(with_threads(encode))
-app.command()(with_threads(invert))
-app.command()(with_threads(interpolate))
-app.command()(with_threads(traverse))
-app.command()(with_threads(manifold))
-app.command()(with_threads(joint))
-app.command()(with_threads(arithmetic))
-app.command()(with_threads(score))
-app.command()(with_threads(classify))
-app.command()(with_threads(quiz))
-app.command()(with_threads(denoise))
-app.command()(with_threads(compress))
+for _verb in (
+    sample,
+    complete,
+    reconstruct,
+    encode,
+    invert,
+    interpolate,
+    traverse,
+    manifold,
+    joint,
+    arithmetic,
+    score,
+    classify,
+    quiz,
+    denoise,
+    compress,
+):
+    app.command()(with_program_options(_verb))
 
 
 def _version(asked: bool) -> None:

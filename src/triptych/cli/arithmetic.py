@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triptych.cli.codes import WALKS, coded, decoder_of, write_walks
-from triptych.cli.inputs import labels_of, read_images
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.inputs import data_of_run, labels_of, read_images
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.sampled import Samples
 from triptych.cli.shared_options import Fit, Images, LabelOfAll, Overwrite, Run, WalkOut
 from triptych.errors import ConfigurationError, did_you_mean
@@ -50,7 +51,6 @@ def arithmetic(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Add what two labels differ in to the code of an image, and draw what comes of it, a row for each image.
 
@@ -62,8 +62,6 @@ def arithmetic(
     Instead of labels, samples may be chosen: --grid draws them with their numbers, and --plus, --minus and --base name
     those whose codes are averaged. The --seed, --count and --label must be the grid's.
     """
-    from triptych.cli.output import check_free
-
     check_free(out, overwrite, WALKS)
     count = count or (64 if grid or plus or minus or base else 4)
     if steps < 2 or count < 1:
@@ -99,7 +97,6 @@ def _by_labels(
     """Add what labels differ in, draw it, and say what was done."""
     import torch
 
-    from triptych.cli.inputs import data_of_run
     from triptych.queries import Reconstructor, shift_codes
 
     train, test = data_of_run(run, quiet, "another run")

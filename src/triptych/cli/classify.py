@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import check_sources, read_data, read_images
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.inputs import check_sources, data_of_run, read_data, read_images
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
 from triptych.cli.shared_options import Fit, ImagesForData, OtherData, Overwrite, Split, TableOut
 from triptych.errors import ConfigurationError, did_you_mean
@@ -46,14 +48,11 @@ def classify(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Tell the classes of examples by Bayes' rule, from a class-conditional density or one density a class.
 
     The prior is the classes' shares of the training data. Of several runs each is a class, called by the run's name.
     """
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.queries.classification import bayes_classifier
 
     check_free(out, overwrite, (".csv",))
@@ -109,7 +108,6 @@ def _data_of(runs: list[Path], quiet: bool) -> tuple[list[Examples], list[Exampl
 
     import torch
 
-    from triptych.cli.inputs import data_of_run
     from triptych.comparison.assessment import short_names
 
     splits = [data_of_run(run, quiet, "the examples in Python, queries.classification") for run in runs]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from triptych.cli.inputs import labels_of, read_images, tested
+from triptych.cli.inputs import data_of_run, labels_of, read_images, tested
+from triptych.cli.loading import load
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def decoder_of(run: Path, out: Path) -> Decoder:
         UnsupportedQuery: for a model that does not decode.
         ConfigurationError: for an animation of vectors.
     """
-    from triptych.cli.loading import load
-
     model: Any = load(run)
     model.decode  # noqa: B018 - it says so if the model cannot
     if out.suffix == ".gif" and not model.event.is_image:
@@ -71,7 +70,6 @@ def codes_of(
     run: Path, model: Decoder, n: int, label: int | None, seed: int, quiet: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Return at most n codes `(n, Z)`, of the prior or else of training examples, and their labels."""
-    from triptych.cli.inputs import data_of_run
     from triptych.queries import LatentSampler
 
     if isinstance(model, LatentSampler):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triptych.cli.inputs import decoded, labels_of, read_images, require_size, tested
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -44,15 +46,11 @@ def complete(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Fill in the unknown part of images, several times each.
 
     A row of the picture is the image, what is kept of it, and the completions.
     """
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
-
     check_free(out, overwrite, (".png", ".npz"))
     if n < 1:
         raise ConfigurationError(f"{n} completions of each image were asked for: expected at least 1")

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.inputs import data_of_run
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Overwrite
 from triptych.errors import ConfigurationError
 
@@ -29,16 +32,12 @@ def compress(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Compress test examples into quantised codes, and compare what comes back with principal components and JPEG.
 
     Each number of a code takes 1 to 8 bits. A code of n numbers with b bits is n·b/8 bytes, without headers. JPEG
     is shown by its whole files, and by their entropy-coded data alone: on small images headers are most of a file.
     """
-    from triptych.cli.inputs import data_of_run
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.comparison.compare import check_names
     from triptych.data.examples import subset
     from triptych.reports.rates import rates_csv, rates_picture, rates_table

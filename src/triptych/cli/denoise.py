@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triptych.cli.inputs import labels_of, read_images, tested
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, did_you_mean
 
@@ -43,15 +45,12 @@ def denoise(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Restore noisy images, by the code that a model finds of them.
 
     The rows are: noisy, restored by the model, and by a median filter of 3×3. Without an image test examples are
     corrupted, a first row shows them clean, and the signal-to-noise ratio of each is told.
     """
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.evaluation.restoration import median_filtered
 
     check_free(out, overwrite, (".png", ".npz"))

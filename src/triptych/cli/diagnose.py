@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli.options import Debug, Quiet
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import AsJson, Overwrite, Run
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def diagnose(
     import json
     from dataclasses import asdict
 
-    from triptych.cli.output import check_free
     from triptych.reports.health import health_png
     from triptych.training.diagnosis import DETECTORS, diagnosed
 

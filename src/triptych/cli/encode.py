@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triptych.cli.codes import examples_for
-from triptych.cli.inputs import check_sources, labels_of, read_data, read_images
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.inputs import check_sources, data_of_run, labels_of, read_data, read_images
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import (
     Count,
     Fit,
@@ -38,7 +40,6 @@ def encode(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Write the codes of examples with their labels, ready for scikit-learn.
 
@@ -47,9 +48,6 @@ def encode(
     """
     import torch
 
-    from triptych.cli.inputs import data_of_run
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.queries.export import TABLES, check_table, save_codes
 
     check_free(out, overwrite, TABLES)
@@ -88,11 +86,8 @@ def reconstruct(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Encode examples, decode their codes, and say how much is lost. Originals are drawn above reconstructions."""
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.evaluation.restoration import psnr
     from triptych.metrics.figure import Figure, mean_and_error
     from triptych.queries import shades, squared_errors

@@ -9,7 +9,8 @@ import typer
 
 from triptych.cli.codes import decoder_of
 from triptych.cli.inputs import check_sources, labels_of, read_data, read_images, tested
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Count, Fit, Images, LabelOfAll, OtherData, Overwrite, PictureOut, Run
 from triptych.errors import ConfigurationError
 
@@ -37,14 +38,12 @@ def invert(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Find the code of each example by descent, and say how near what it decodes to comes.
 
     Drawn are the examples, below each the nearest of 256 samples of the model, and what the code found decodes to, with
     its root mean squared error: of images black and white differ by 1, vectors are in units of the data's spread.
     """
-    from triptych.cli.output import check_free
     from triptych.queries import invert as inverted
     from triptych.queries import save_codes
     from triptych.queries.export import TABLES, check_table

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from triptych.cli.codes import WALKS, decoder_of, write_walks
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Overwrite, Run, WalkOut
 
 
@@ -20,7 +21,6 @@ def joint(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Draw rows of examples that belong together: one code under each label, or one identity seen several times.
 
@@ -28,7 +28,6 @@ def joint(
     observations of one identity.
     """
     from triptych import queries
-    from triptych.cli.output import check_free
     from triptych.errors import UnsupportedQuery
 
     check_free(out, overwrite, WALKS)

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from triptych.cli.options import Debug, parameter
 from triptych.cli.shared_options import Threads
 
 if TYPE_CHECKING:
@@ -23,19 +24,22 @@ class _Verb:
     ends: ExitStack | None = None
 
 
-def with_threads(verb: Callable[..., None]) -> Callable[..., None]:
-    """Return a verb that also takes `--threads`; the first model that it loads settles their number."""
+def with_program_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb that also takes `--debug` and `--threads`, which are the program's.
+
+    `program` reads the first; the first model that the verb loads settles the number of threads.
+    """
 
     @functools.wraps(verb)
-    def run(**given: Any) -> None:
-        _Verb.asked = given.pop("threads")
+    def run(debug: bool, threads: str, **given: Any) -> None:
+        _Verb.asked = threads
         with ExitStack() as _Verb.ends:
             verb(**given)
 
-    hints = {**typing.get_type_hints(verb, include_extras=True), "threads": Threads}
+    hints = {**typing.get_type_hints(verb, include_extras=True), "debug": Debug, "threads": Threads}
     own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(verb).parameters.values()]
-    threads = inspect.Parameter("threads", inspect.Parameter.KEYWORD_ONLY, default="auto", annotation=Threads)
-    run.__signature__ = inspect.Signature([*own, threads])  # type: ignore[attr-defined]
+    added = [parameter("debug", Debug, False), parameter("threads", Threads, "auto")]
+    run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
     run.__annotations__ = hints
     return run
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from triptych.data.examples import Examples
 from triptych.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from triptych.data.examples import Examples
 
 DIRECTORY = ""
 """Stands for a directory among suffixes."""

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.inputs import data_of_run, read_data
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import OtherData, Overwrite
 from triptych.errors import ConfigurationError
 
@@ -34,7 +37,6 @@ def quiz(
     as_json: Annotated[bool, typer.Option("--json", help="With --score: print JSON.")] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Make a page that asks people which of two pictures is real, or count their answers.
 
@@ -57,9 +59,6 @@ def quiz(
 def _make(
     runs: list[Path], n: int, exposure: int | None, data: str | None, out: Path, overwrite: bool, seed: int, quiet: bool
 ) -> None:
-    from triptych.cli.inputs import data_of_run, read_data
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.comparison.compare import check_names
     from triptych.reports.quiz import key_path, pairs_of, write_quiz
     from triptych.training.checkpoint import read_description

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free, write_examples
 from triptych.cli.shared_options import LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError
 
@@ -31,16 +33,12 @@ def sample(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Draw samples from a trained model into a picture, a file or a directory.
 
     With --by-label a model that makes examples of codes (gan, vae) has the same codes in each row: of a coupled-gan the
     columns are joint samples of its domains.
     """
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free, write_examples
-
     check_free(out, overwrite)
     model = load(run)
     if model.embedding:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import check_sources, labels_of, read_data, read_images
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.inputs import check_sources, data_of_run, labels_of, read_data, read_images
+from triptych.cli.loading import load
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
 from triptych.cli.shared_options import Fit, ImagesForData, LabelOfAll, OtherData, Overwrite, Run, Split, TableOut
 from triptych.errors import ConfigurationError, DataError, did_you_mean
@@ -81,16 +83,12 @@ def score(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Score examples by how anomalous they are, and flag those above a threshold.
 
     The threshold is learnt from training examples: from those held out, if the run was trained with --validate. With
     --anomalous, the labels of what is to be found, it is said how well it is found.
     """
-    from triptych.cli.inputs import data_of_run
-    from triptych.cli.loading import load
-    from triptych.cli.output import check_free
     from triptych.queries.anomaly import measure_of, threshold
 
     check_free(out, overwrite, (".csv",))
@@ -130,8 +128,6 @@ def _background(model: Model, by: str, background: Path | None) -> Model | None:
     Raises:
         ConfigurationError: for a ratio without one, another score with one, or one of another event.
     """
-    from triptych.cli.loading import load
-
     if (by == "ratio") != (background is not None):
         raise ConfigurationError(
             "--background is of --by ratio, and the ratio is to a background: give both or neither"

@@ -18,7 +18,8 @@ from triptych.cli.codes import (
     matter_of,
     write_walks,
 )
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, Run, WalkOut
 from triptych.errors import ConfigurationError, did_you_mean
 
@@ -59,7 +60,6 @@ def traverse(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Move a code along one direction alone, and draw what it does: a row each, those that matter most first.
 
@@ -69,7 +69,6 @@ def traverse(
     a test example's.
     """
     from triptych import queries
-    from triptych.cli.output import check_free
 
     check_free(out, overwrite, WALKS)
     if count < 1:

@@ -21,7 +21,8 @@ from triptych.cli.codes import (
     matter_of,
     write_walks,
 )
-from triptych.cli.options import Debug, Quiet, Seed
+from triptych.cli.options import Quiet, Seed
+from triptych.cli.output import check_free
 from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, PictureOut, Run, WalkOut
 from triptych.errors import ConfigurationError
 
@@ -49,7 +50,6 @@ def interpolate(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Walk from the code of one image to another's, and draw each step.
 
@@ -58,7 +58,6 @@ def interpolate(
     found by descent, as `triptych invert` does. On its way a conditional model takes the label of the nearer end.
     """
     from triptych import queries
-    from triptych.cli.output import check_free
 
     check_free(out, overwrite, WALKS)
     if image and (random is not None or len(image) != 2):
@@ -112,14 +111,12 @@ def manifold(
     overwrite: Overwrite = False,
     seed: Seed = 0,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Draw the plane of two coordinates of the code: a square of the normal distribution's quantiles, decoded.
 
     Of codes of more than two numbers, the others stay at their means.
     """
     from triptych import queries
-    from triptych.cli.output import check_free
 
     check_free(out, overwrite, (".png", ".npz"))
     model = decoder_of(run, out)
