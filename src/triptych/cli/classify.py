@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,8 @@ import typer
 from triptych.cli.inputs import check_sources, data_of_run, read_data, read_images
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
-from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
+from triptych.cli.output import check_free, write_file
+from triptych.cli.parts import ORDINARY, Part, ordinary_of, parts_of, write_table
 from triptych.cli.shared_options import Fit, ImagesForData, OtherData, Overwrite, Split, TableOut
 from triptych.errors import ConfigurationError, did_you_mean
 
@@ -71,16 +70,18 @@ def classify(
     else:
         parts = [part for of in zip(trains, tests, strict=True) for part in parts_of(*of, split)]
     posteriors = [classifier(part.examples) for part in parts]
+    posterior = _joined(posteriors)
     limit, whence = _limit(runs, trains, classifier, reject, by)
     labelled = _labels(parts, len(names))
     if picture is not None:
-        _draw(picture, _joined(posteriors), labelled)
-    _write(out, parts, posteriors, [certainty_of(one, by) < limit for one in posteriors], names)
+        _draw(picture, posterior, labelled)
+    rows = [row for one in posteriors for row in _rows(one, certainty_of(one, by) < limit, names)]
+    write_table(out, parts, ("class", "posterior", "log_evidence", "rejected"), rows)
     if quiet:
         return
     if reject:
         typer.echo(f"threshold: {limit:,.5g} nats, below which lies at most {100 * reject:g} % of {whence}")
-    for line in _told(_joined(posteriors), labelled, limit, by, seed):
+    for line in _told(posterior, labelled, limit, by, seed):
         typer.echo(line)
     where = f"{out}, the picture in {picture}" if picture else f"{out}"
     typer.echo(f"classes by {', '.join(map(str, runs))} (seed {seed}) are in {where}")
@@ -187,20 +188,11 @@ def _draw(picture: Path, posterior: Posterior, labels: Tensor | None) -> None:
 
     if labels is None:
         raise ConfigurationError("--picture shows what is right, and these examples have no labels of the classes")
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(rejection_picture(posterior, labels))
+    write_file(picture, rejection_picture(posterior, labels))
 
 
-def _write(
-    out: Path, parts: Sequence[Part], posteriors: Sequence[Posterior], declined: Sequence[Tensor], names: Sequence[str]
-) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    labelled = any(part.examples.labels is not None for part in parts)
-    with out.open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["source", "index", *["label"] * labelled, "class", "posterior", "log_evidence", "rejected"])
-        for part, posterior, out_of in zip(parts, posteriors, declined, strict=True):
-            columns = (posterior.predicted, posterior.confidence, posterior.log_evidence, out_of)
-            for i, (k, share, evidence, no) in enumerate(zip(*(side.tolist() for side in columns), strict=True)):
-                label = label_of(part.examples, i) if labelled else []
-                rows.writerow([part.sources[i], i, *label, names[k], f"{share:.6g}", f"{evidence:.9g}", int(no)])
+def _rows(posterior: Posterior, declined: Tensor, names: Sequence[str]) -> Iterator[tuple[str, str, str, int]]:
+    """Return the cells of each example: its class, the posterior of that, log p(x), and whether it is declined."""
+    columns = (posterior.predicted, posterior.confidence, posterior.log_evidence, declined)
+    for k, share, evidence, no in zip(*(column.tolist() for column in columns), strict=True):
+        yield names[k], f"{share:.6g}", f"{evidence:.9g}", int(no)

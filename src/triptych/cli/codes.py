@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from triptych.cli.inputs import data_of_run, labels_of, read_images, tested
 from triptych.cli.loading import load
+from triptych.cli.output import write_arrays, write_file
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -126,22 +127,17 @@ def write_walks(model: Decoder, walks: Decoded, out: Path) -> None:
 
     Pictures show what is expected in every shade, arrays hold the levels of the data.
     """
-    import numpy as np
-
     from triptych.animations import walk_gif, walk_picture
     from triptych.queries import shades
 
     rows, steps = walks.codes.shape[:2]
     x = walks.examples
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix in (".png", ".gif"):
         shown = model.decode(walks.codes.flatten(0, 1), label=x.labels, levels=shades(model.event))
-        out.write_bytes((walk_picture if out.suffix == ".png" else walk_gif)(shown, rows))
-    else:
-        arrays: dict[str, Any] = {"x": x.data.view(rows, steps, *x.event.shape).numpy(), "codes": walks.codes.numpy()}
-        if x.labels is not None:
-            arrays["y"] = x.labels.view(rows, steps, *x.labels.shape[1:]).numpy()
-        np.savez_compressed(out, **arrays)
+        write_file(out, (walk_picture if out.suffix == ".png" else walk_gif)(shown, rows))
+        return
+    labels = None if x.labels is None else x.labels.view(rows, steps, *x.labels.shape[1:])
+    write_arrays(out, {"x": x.data.view(rows, steps, *x.event.shape), "codes": walks.codes, "y": labels})
 
 
 def matter_of(model: Decoder, codes: Tensor, labels: Tensor | None, seed: int) -> Tensor:

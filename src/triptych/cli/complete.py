@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from triptych.cli.inputs import decoded, labels_of, read_images, require_size, tested
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, write_arrays, write_file
 from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -120,19 +120,15 @@ def mask_of(keep: str, event: Event) -> Tensor:
 
 
 def _write(given: Examples, known: Tensor, done: Examples, n: int, out: Path) -> None:
-    import numpy as np
-
     from triptych.pictures import completion_grid, png
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".png":
-        out.write_bytes(png(completion_grid(given, known, done, n)))
+        write_file(out, png(completion_grid(given, known, done, n)))
         return
-    arrays: dict[str, Any] = {
-        "x": done.data.view(len(given), n, *given.event.shape).numpy(),
-        "given": given.data.numpy(),
-        "known": known.expand(given.event.shape).numpy(),
+    arrays = {
+        "x": done.data.view(len(given), n, *given.event.shape),
+        "given": given.data,
+        "known": known.expand(given.event.shape),
+        "y": None if done.labels is None else done.labels.view(len(given), n, *done.labels.shape[1:]),
     }
-    if done.labels is not None:
-        arrays["y"] = done.labels.view(len(given), n, *done.labels.shape[1:]).numpy()
-    np.savez_compressed(out, **arrays)
+    write_arrays(out, arrays)

@@ -10,7 +10,7 @@ import typer
 from triptych.cli.inputs import data_of_run
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, write_file
 from triptych.cli.shared_options import Overwrite
 from triptych.errors import ConfigurationError
 
@@ -51,8 +51,7 @@ def compress(
     train, test = data_of_run(runs[0], quiet, "a run of `triptych train`")
     check_names([str(run) for run in runs], train, only_runs=True)
     curves = _curves(models, subset(train, KNOWN, seed), subset(test, count, seed))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(rates_picture(curves) if out.suffix == ".png" else rates_csv(curves).encode())
+    write_file(out, rates_picture(curves) if out.suffix == ".png" else rates_csv(curves).encode())
     if not quiet:
         from rich.console import Console
 

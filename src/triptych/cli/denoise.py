@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from triptych.cli.inputs import labels_of, read_images, tested
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, write_arrays, write_file
 from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, did_you_mean
 
@@ -110,17 +110,14 @@ def _told(rows: Mapping[str, Examples]) -> str:
 
 def _write(model: Model, rows: Mapping[str, Examples], label: int | None, out: Path) -> None:
     """Write the rows: a picture shows what is restored in every shade, arrays hold the levels of the data."""
-    import numpy as np
     import torch
 
     from triptych.data.examples import Examples
     from triptych.pictures import picture
     from triptych.queries import shades
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":
-        arrays: dict[str, Any] = {name: x.data.numpy() for name, x in rows.items()}
-        np.savez_compressed(out, **arrays)
+        write_arrays(out, {name: x.data for name, x in rows.items()})
         return
     noisy = rows["noisy"]
     own = labels_of(model, noisy, label, 1)
@@ -128,4 +125,4 @@ def _write(model: Model, rows: Mapping[str, Examples], label: int | None, out: P
     shown = [
         fine.data if name == "restored" else fine.event.restored(x.event.scaled(x.data)) for name, x in rows.items()
     ]
-    out.write_bytes(picture(Examples(torch.cat(shown), fine.event), columns=len(noisy)))
+    write_file(out, picture(Examples(torch.cat(shown), fine.event), columns=len(noisy)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli.options import Debug, Quiet
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, write_file
 from triptych.cli.shared_options import AsJson, Overwrite, Run
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def diagnose(
     findings = diagnosed(records)
     looked = [one for one in DETECTORS.values() if one.looks(records)]
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(health_png(records, findings))
+        write_file(out, health_png(records, findings))
     if as_json:
         told = {"run": str(run), "rounds": int(records[-1]["step"]), "findings": [asdict(one) for one in findings]}
         typer.echo(json.dumps({**told, "looked_for": [one.name for one in looked]}, indent=2, ensure_ascii=False))

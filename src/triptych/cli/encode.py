@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from triptych.cli.codes import examples_for
 from triptych.cli.inputs import check_sources, data_of_run, labels_of, read_data, read_images
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, write_arrays, write_file
 from triptych.cli.shared_options import (
     Count,
     Fit,
@@ -101,7 +101,7 @@ def reconstruct(
         shown = model.decode(model.encode(given, label=own), label=own, levels=shades(model.event))
         _draw(given, shown, out)
     else:
-        _store(given, done, out)
+        write_arrays(out, {"x": given.data, "reconstructed": done.data, "y": given.labels})
     errors = squared_errors(given, done)
     mean, error = mean_and_error(errors)
     ratio = f", PSNR {psnr(errors).text} dB" if model.event.is_image else ""
@@ -115,16 +115,4 @@ def _draw(given: Examples, done: Examples, out: Path) -> None:
     """Draw originals above their reconstructions."""
     from triptych.pictures import pairs, picture, png
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(png(pairs(given, done)) if given.event.is_image else picture(done, real=given))
-
-
-def _store(given: Examples, done: Examples, out: Path) -> None:
-    """Write originals and reconstructions as arrays: `x`, `reconstructed`, and `y` if labelled."""
-    import numpy as np
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {"x": given.data.numpy(), "reconstructed": done.data.numpy()}
-    if given.labels is not None:
-        arrays["y"] = given.labels.numpy()
-    np.savez_compressed(out, **arrays)
+    write_file(out, png(pairs(given, done)) if given.event.is_image else picture(done, real=given))

@@ -10,7 +10,7 @@ import typer
 from triptych.cli.codes import decoder_of
 from triptych.cli.inputs import check_sources, labels_of, read_data, read_images, tested
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, write_arrays, write_file
 from triptych.cli.shared_options import Count, Fit, Images, LabelOfAll, OtherData, Overwrite, PictureOut, Run
 from triptych.errors import ConfigurationError
 
@@ -88,27 +88,23 @@ def _given(
 
 def _write(model: Any, given: Examples, label: Any, found: Inverted, out: Path) -> None:
     """Write examples and what their codes decode to: a picture with the errors, or arrays."""
-    import numpy as np
-
     from triptych.captions import captioned
     from triptych.pictures import picture, png
     from triptych.queries import shades
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":
         done = model.decode(found.codes, label=label)
-        arrays = {"x": given.data, "inverted": done.data, "codes": found.codes, "rmse": found.errors}
-        labelled = {} if given.labels is None else {"y": given.labels}
-        np.savez_compressed(out, **{name: array.numpy() for name, array in {**arrays, **labelled}.items()})
+        arrays = {"x": given.data, "inverted": done.data, "codes": found.codes, "rmse": found.errors, "y": given.labels}
+        write_arrays(out, arrays)
         return
     levels = shades(model.event)
     done = model.decode(found.codes, label=label, levels=levels)
     if not given.event.is_image:
-        out.write_bytes(picture(done, real=given))
+        write_file(out, picture(done, real=given))
         return
     nearest = model.decode(found.nearest, label=label, levels=levels)
     errors = [f"{error:.3f}" for error in found.errors.tolist()]
-    out.write_bytes(png(captioned([given, nearest, done], errors, min(len(errors), 16))))
+    write_file(out, png(captioned([given, nearest, done], errors, min(len(errors), 16))))
 
 
 def _tell(given: Examples, found: Inverted) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from triptych.data.examples import Examples
 
 DIRECTORY = ""
@@ -43,6 +45,21 @@ def _listed(suffixes: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def write_file(out: Path, content: bytes) -> None:
+    """Write a file; folders on the way are made."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content)
+
+
+def write_arrays(out: Path, arrays: Mapping[str, Tensor | None]) -> None:
+    """Write tensors as the arrays of an .npz file, all but those that are None; folders on the way are made."""
+    import numpy as np
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    given: dict[str, Any] = {name: array.numpy() for name, array in arrays.items() if array is not None}
+    np.savez_compressed(out, **given)
+
+
 def write_examples(examples: Examples, out: Path, columns: int | None = None) -> None:
     """Write examples as a picture (.png), as arrays (.npz: `x`, and `y` if labelled), or one image a file.
 
@@ -54,18 +71,12 @@ def write_examples(examples: Examples, out: Path, columns: int | None = None) ->
     Raises:
         ConfigurationError: for vectors into a directory.
     """
-    import numpy as np
-
     from triptych.pictures import save_grid, save_images
 
     if out.suffix == ".png":
         save_grid(examples, out, columns=columns)
     elif out.suffix == ".npz":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if examples.labels is None:
-            np.savez_compressed(out, x=examples.data.numpy())
-        else:
-            np.savez_compressed(out, x=examples.data.numpy(), y=examples.labels.numpy())
+        write_arrays(out, {"x": examples.data, "y": examples.labels})
     elif not examples.event.is_image:
         raise ConfigurationError(f"vectors cannot be written one picture a file into {out}: give a .npz, or a .png")
     else:

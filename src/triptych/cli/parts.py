@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,27 @@ def ordinary_of(run: Path, train: Examples) -> tuple[Examples, str]:
     return chosen, whence
 
 
-def label_of(x: Examples, i: int) -> list[str]:
-    """Return the cell of an example's label: its class by name, a vector by its numbers."""
+def write_table(out: Path, parts: Sequence[Part], names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a .csv file with a row for each example of each part; folders on the way are made.
+
+    Args:
+        out: where to.
+        parts: whose examples they are. The first columns are source, index, and label if some examples have one.
+        names: of the other columns.
+        rows: their cells, of all examples one after the other.
+    """
+    labelled = any(part.examples.labels is not None for part in parts)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["source", "index", *["label"] * labelled, *names])
+        numbered = [(part, i) for part in parts for i in range(len(part.examples))]
+        for (part, i), cells in zip(numbered, rows, strict=True):
+            label = [_label_of(part.examples, i)] * labelled
+            table.writerow([part.sources[i], i, *label, *cells])
+
+
+def _label_of(x: Examples, i: int) -> str:
+    """Return the label of an example: its class by name, a vector by its numbers."""
     label = None if x.labels is None else x.labels[i].tolist()
-    return [x.classes[label] if isinstance(label, int) and x.classes else str(label)]
+    return x.classes[label] if isinstance(label, int) and x.classes else str(label)

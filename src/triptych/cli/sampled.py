@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triptych.cli.codes import drawn_labels, write_walks
+from triptych.cli.output import write_file
 from triptych.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Samples:
         if not self.model.event.is_image or out.suffix != ".png":
             raise DataError(f"--grid -o {out}: expected a model of images, and a .png")
         shown = self.model.decode(self.codes, label=self.labels, levels=shades(self.model.event))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(png(captioned([shown], list(map(str, range(len(shown)))))))
+        write_file(out, png(captioned([shown], list(map(str, range(len(shown)))))))
         return f"{len(shown)} samples with their numbers (seed {self.seed})"
 
     def added(self, chosen: Mapping[str, str | None], amounts: Sequence[float], out: Path) -> str:

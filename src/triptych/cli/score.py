@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from triptych.cli.inputs import check_sources, data_of_run, labels_of, read_data
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free
-from triptych.cli.parts import ORDINARY, Part, label_of, ordinary_of, parts_of
+from triptych.cli.parts import ORDINARY, Part, ordinary_of, parts_of, write_table
 from triptych.cli.shared_options import Fit, ImagesForData, LabelOfAll, OtherData, Overwrite, Run, Split, TableOut
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -108,7 +107,8 @@ def score(
         _anomalies(part.examples, anomalous)  # before anything is computed: it says so if there is no such label
     limit = threshold(scorer.scores(ordinary), false_alarm)
     scores = [scorer.scores(part.examples) for part in parts]
-    _write(out, parts, scores, limit)
+    rows = [(f"{value:.9g}", int(value > limit)) for values in scores for value in values.tolist()]
+    write_table(out, parts, ("score", "flagged"), rows)
     if quiet:
         return
     for line in _fitted_to(train, anomalous):
@@ -202,15 +202,3 @@ def _found(parts: list[Part], scores: list[Tensor], limit: float, anomalous: lis
     if anomalous and bool(found.any()) and not bool(found.all()):
         area = auroc(score[~found], score[found])
         yield f"AUROC: {Figure(area.value, area.error).text}, {', '.join(anomalous)} against the others"
-
-
-def _write(out: Path, parts: list[Part], scores: list[Tensor], limit: float) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    labelled = any(part.examples.labels is not None for part in parts)
-    with out.open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["source", "index", *["label"] * labelled, "score", "flagged"])
-        for part, values in zip(parts, scores, strict=True):
-            for i, value in enumerate(values.tolist()):
-                label = label_of(part.examples, i) if labelled else []
-                rows.writerow([part.sources[i], i, *label, f"{value:.9g}", int(value > limit)])
