@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triptych.cli.codes import WALKS, coded, decoder_of, write_walks
-from triptych.cli.inputs import data_of_run, labels_of, read_images
+from triptych.cli.inputs import Sources, data_of_run, labels_of
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free
 from triptych.cli.sampled import Samples
@@ -76,40 +76,31 @@ def arithmetic(
         told = samples.draw(out) if grid else samples.added(by_number, amounts, out)
     else:
         asked = _asked(expression, source, target, bool(image))
-        told = _by_labels(run, model, asked, image, count, amounts, out, label, fit, seed, quiet)
+        sources = Sources(run, image, fit=fit, seed=seed, quiet=quiet)
+        told = _by_labels(sources, model, asked, count, amounts, label, out)
     if not quiet:
         typer.echo(f"{told} by {run}: {out}")
 
 
 def _by_labels(
-    run: Path,
-    model: Any,
-    asked: Expression,
-    image: list[Path] | None,
-    count: int,
-    amounts: list[float],
-    out: Path,
-    label: int | None,
-    fit: bool,
-    seed: int,
-    quiet: bool,
+    sources: Sources, model: Any, asked: Expression, count: int, amounts: list[float], label: int | None, out: Path
 ) -> str:
     """Add what labels differ in, draw it, and say what was done."""
     import torch
 
     from triptych.queries import Reconstructor, shift_codes
 
-    train, test = data_of_run(run, quiet, "another run")
+    train, test = data_of_run(sources.run, sources.quiet, "another run")
     sides = {sign: [of_label(train, name) for name in getattr(asked, sign)] for sign in ("plus", "minus")}
     if not isinstance(model, Reconstructor):
         sides = {sign: [x[:INVERTED] for x in parts] for sign, parts in sides.items()}
-    given = read_images(image, run, model.event, fit, seed) if image else of_label(test, asked.base)[:count]
-    own = labels_of(model, given, label, 1)
+    image, seed = sources.image, sources.seed
+    given = sources.images(model) if image else of_label(test, asked.base)[:count]
+    own = labels_of(model, given, label)
     means = {
-        sign: torch.stack([coded(model, x, None, seed, quiet).mean(0) for x in parts]).sum(0)
-        for sign, parts in sides.items()
+        sign: torch.stack([coded(model, x, None, seed).mean(0) for x in parts]).sum(0) for sign, parts in sides.items()
     }
-    codes = coded(model, given, own, seed, quiet)
+    codes = coded(model, given, own, seed)
     write_walks(model, shift_codes(model, codes, means["plus"] - means["minus"], amounts, label=own), out)
     added = " + ".join(f"({a} − {b})" for a, b in zip(asked.plus, asked.minus, strict=True))
     what = ", ".join(map(str, image)) if image else f"{len(given)} test examples of {asked.base}"

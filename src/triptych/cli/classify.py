@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import check_sources, data_of_run, read_data, read_images
+from triptych.cli.inputs import Sources, data_of_run
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free, write_file
-from triptych.cli.parts import ORDINARY, Part, ordinary_of, parts_of, write_table
+from triptych.cli.parts import ORDINARY, Part, asked_parts, ordinary_of, write_table
 from triptych.cli.shared_options import Fit, ImagesForData, OtherData, Overwrite, Split, TableOut
 from triptych.errors import ConfigurationError, did_you_mean
 
@@ -57,18 +57,13 @@ def classify(
     check_free(out, overwrite, (".csv",))
     if picture is not None:
         check_free(picture, overwrite, (".png",))
-    _check(runs, image, data, split, reject, by)
+    sources = Sources(runs[0], image, data, split, fit, seed, quiet)
+    _check(runs, reject, by)
     models = [load(run) for run in runs]
     bayes_classifier(models, samples=importance)  # before any example is read: it says so if it cannot
     trains, tests, names = _data_of(runs, quiet)
     classifier = bayes_classifier(models, _prior(trains, models[0].classes), samples=importance, seed=seed)
-    if image:
-        given = read_images(image, runs[0], models[0].event, fit, seed)
-        parts = [Part("images", given, [str(file) for file in image])]
-    elif data is not None:
-        parts = parts_of(*read_data(data, runs[0], models[0], quiet), split)
-    else:
-        parts = [part for of in zip(trains, tests, strict=True) for part in parts_of(*of, split)]
+    parts = asked_parts(sources, models[0], zip(trains, tests, strict=True))
     posteriors = [classifier(part.examples) for part in parts]
     posterior = _joined(posteriors)
     limit, whence = _limit(runs, trains, classifier, reject, by)
@@ -92,9 +87,8 @@ def certainty_of(posterior: Posterior, by: str) -> Tensor:
     return posterior.log_odds if by == RULES[0] else posterior.log_evidence
 
 
-def _check(runs: list[Path], image: list[Path] | None, data: str | None, split: str, reject: float, by: str) -> None:
-    """Raise `ConfigurationError` for options that contradict each other."""
-    check_sources(image, data, split)
+def _check(runs: list[Path], reject: float, by: str) -> None:
+    """Raise `ConfigurationError` for options that cannot be."""
     if by not in RULES:
         raise ConfigurationError(f"no --by {by}; {did_you_mean(by, RULES)}")
     if not 0 <= reject < 1:
@@ -114,6 +108,7 @@ def _data_of(runs: list[Path], quiet: bool) -> tuple[list[Examples], list[Exampl
     splits = [data_of_run(run, quiet, "the examples in Python, queries.classification") for run in runs]
     if len(runs) == 1:
         train, test = splits[0]
+        assert train.labels is not None, "the model was trained with them"
         return [train], [test], train.classes or tuple(map(str, range(int(train.labels.max()) + 1)))
     names = tuple(short_names([str(run) for run in runs]))
     own = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from triptych.cli.inputs import data_of_run, labels_of, read_images, tested
+from triptych.cli.inputs import Sources, data_of_run, labels_of
 from triptych.cli.loading import load
 from triptych.cli.output import write_arrays, write_file
 from triptych.errors import ConfigurationError
@@ -40,19 +40,6 @@ def decoder_of(run: Path, out: Path) -> Decoder:
     return found
 
 
-def examples_for(
-    run: Path, model: Model, images: list[Path] | None, count: int, fit: bool, label: int | None, seed: int, quiet: bool
-) -> tuple[Examples, Any]:
-    """Return image files, or else the run's first test examples, and their labels for a conditional model.
-
-    Raises:
-        ConfigurationError: for a conditional model and images without `label`.
-        DataError: for files that do not fit the model.
-    """
-    given = read_images(images, run, model.event, fit, seed) if images else tested(run, model, count, quiet)
-    return given, labels_of(model, given, label, 1)
-
-
 def drawn_labels(model: Model, label: int | None, n: int, seed: int) -> Tensor | None:
     """Return `label` for all, or labels drawn uniformly; None for an unconditional model."""
     from triptych.noise import Noise
@@ -67,36 +54,36 @@ def drawn_label(model: Model, label: int | None, seed: int) -> Tensor | None:
     return None if drawn is None else drawn[0]
 
 
-def codes_of(
-    run: Path, model: Decoder, n: int, label: int | None, seed: int, quiet: bool
-) -> tuple[Tensor, Tensor | None]:
+def codes_of(sources: Sources, model: Decoder, n: int, label: int | None) -> tuple[Tensor, Tensor | None]:
     """Return at most n codes `(n, Z)`, of the prior or else of training examples, and their labels."""
     from triptych.queries import LatentSampler
 
     if isinstance(model, LatentSampler):
-        return model.sample_codes(n, seed=seed), drawn_labels(model, label, n, seed)
-    train, _ = data_of_run(run, quiet, "--image")
-    own = train[:n]
+        return model.sample_codes(n, seed=sources.seed), drawn_labels(model, label, n, sources.seed)
+    own = data_of_run(sources.run, sources.quiet, "--image")[0][:n]
     codes: Tensor = model.encode(own)
     return codes, own.labels if model.conditional else None
 
 
-def centre_for(
-    run: Path, model: Decoder, image: Path | None, fit: bool, label: int | None, seed: int, quiet: bool
-) -> tuple[Tensor, Label, str]:
+def centre_for(sources: Sources, model: Decoder, label: int | None) -> tuple[Tensor, Label, str]:
     """Return the code `(Z,)` of an image, else one of the prior, else a test example's; its label, and its name."""
     from triptych.queries import LatentSampler
 
-    if image is None and isinstance(model, LatentSampler):
+    seed = sources.seed
+    if not sources.image and isinstance(model, LatentSampler):
         found: Any = model.sample_codes(1, seed=seed)
         return found[0], drawn_label(model, label, seed), f"a code of the prior (seed {seed})"
-    files = None if image is None else [image]
-    given, own = examples_for(run, model, files, 1, fit, label, seed, quiet)
-    found = coded(model, given, own, seed, quiet)
-    return found[0], own if own is None or isinstance(own, int) else own[0], f"the code of {image or 'a test example'}"
+    given = sources.examples(model, 1)
+    own = labels_of(model, given, label)
+    name = sources.image[0] if sources.image else "a test example"
+    return (
+        coded(model, given, own, seed)[0],
+        own if own is None or isinstance(own, int) else own[0],
+        f"the code of {name}",
+    )
 
 
-def coded(model: Decoder, given: Examples, label: Label, seed: int, quiet: bool) -> Tensor:
+def coded(model: Decoder, given: Examples, label: Label, seed: int) -> Tensor:
     """Return the codes of examples `(N, Z)`: the encoder's, or by descent where a model does not reconstruct."""
     from triptych.queries import Reconstructor, invert
 

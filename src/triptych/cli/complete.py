@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import decoded, labels_of, read_images, require_size, tested
+from triptych.cli.inputs import Sources, decoded, labels_of, require_size
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free, write_arrays, write_file
@@ -59,7 +59,7 @@ def complete(
     if not model.event.is_image:
         raise ConfigurationError(f"{run} is of a {model.event}, and completes in Python: model.complete(x, known)")
     known = mask_of(keep, model.event)
-    given = read_images(image, run, model.event, fit, seed) if image else tested(run, model, count, quiet)
+    given = Sources(run, image, fit=fit, seed=seed, quiet=quiet).examples(model, count)
     done = ask(
         given.data.repeat_interleave(n, 0),
         known,

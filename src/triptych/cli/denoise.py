@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import labels_of, read_images, tested
+from triptych.cli.inputs import Sources, labels_of
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free, write_arrays, write_file
@@ -60,13 +60,14 @@ def denoise(
     ask = model.reconstruct  # before any image is read: it says so if the model cannot
     if not model.event.is_image:
         raise ConfigurationError(f"{run} is of a {model.event}, and only images are denoised: reconstruct it in Python")
+    sources = Sources(run, image, fit=fit, seed=seed, quiet=quiet)
     if image:
-        rows = {"noisy": read_images(image, run, model.event, fit, seed)}
+        rows = {"noisy": sources.images(model)}
     else:
         do = _corruption(model, run, corruption, amount)
-        clean = tested(run, model, max(count, MEASURED) if count > 0 else count, quiet)
+        clean = sources.examples(model, max(count, MEASURED) if count > 0 else count)
         rows = {"clean": clean, "noisy": do(clean, seed)}
-    rows["restored"] = ask(rows["noisy"], label=labels_of(model, rows["noisy"], label, 1))
+    rows["restored"] = ask(rows["noisy"], label=labels_of(model, rows["noisy"], label))
     rows["median"] = median_filtered(rows["noisy"])
     _write(model, {name: x[: len(image) if image else count] for name, x in rows.items()}, label, out)
     if quiet:
@@ -120,7 +121,7 @@ def _write(model: Model, rows: Mapping[str, Examples], label: int | None, out: P
         write_arrays(out, {name: x.data for name, x in rows.items()})
         return
     noisy = rows["noisy"]
-    own = labels_of(model, noisy, label, 1)
+    own = labels_of(model, noisy, label)
     fine = model.decode(model.encode(noisy, label=own), label=own, levels=shades(model.event))
     shown = [
         fine.data if name == "restored" else fine.event.restored(x.event.scaled(x.data)) for name, x in rows.items()

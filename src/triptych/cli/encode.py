@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.codes import examples_for
-from triptych.cli.inputs import check_sources, data_of_run, labels_of, read_data, read_images
+from triptych.cli.inputs import Sources, labels_of
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free, write_arrays, write_file
@@ -52,23 +51,23 @@ def encode(
 
     check_free(out, overwrite, TABLES)
     check_table(out)
-    check_sources(image, data, split)
+    sources = Sources(run, image, data, split, fit, seed, quiet)
     model = load(run)
     ask = model.encode  # before any example is read: it says so if the model cannot
     parts: dict[str, Examples]
     if image:
-        parts = {"image files": read_images(image, run, model.event, fit, seed)}
+        parts = {"image files": sources.images(model)}
     else:
-        train, test = data_of_run(run, quiet, "--data") if data is None else read_data(data, run, model, quiet)
+        train, test = sources.splits(model, "--data")
         parts = {name: x for name, x in {"train": train, "test": test}.items() if split in (name, "both")}
-    codes = torch.cat([ask(x, label=labels_of(model, x, label, 1)) for x in parts.values()])
+    codes = torch.cat([ask(x, label=labels_of(model, x, label)) for x in parts.values()])
     found = [x.labels for x in parts.values() if x.labels is not None]
-    sources = [name for name, x in parts.items() for _ in range(len(x))] if len(parts) > 1 else None
+    origins = [name for name, x in parts.items() for _ in range(len(x))] if len(parts) > 1 else None
     save_codes(
         out,
         codes,
         torch.cat(found) if len(found) == len(parts) else None,
-        list(map(str, image)) if image else sources,
+        list(map(str, image)) if image else origins,
     )
     if not quiet:
         of = " and ".join(f"{len(x):,} {name}" for name, x in parts.items())
@@ -95,7 +94,8 @@ def reconstruct(
     check_free(out, overwrite, (".png", ".npz"))
     model = load(run)
     ask = model.reconstruct
-    given, own = examples_for(run, model, image, count, fit, label, seed, quiet)
+    given = Sources(run, image, fit=fit, seed=seed, quiet=quiet).examples(model, count)
+    own = labels_of(model, given, label)
     done = ask(given, label=own)
     if out.suffix == ".png":  # in every shade, where the data have fewer
         shown = model.decode(model.encode(given, label=own), label=own, levels=shades(model.event))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,48 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test", "both")
 _OF_READING = ("image_size", "colours", "levels", "binarize", "test_fraction", "seed")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the examples of a verb come from: image files, else other data, else what the run was trained on.
+
+    Raises:
+        ConfigurationError: for images and data at once, or a split that is none.
+    """
+
+    run: Path
+    image: list[Path] | None = None
+    data: str | None = None
+    split: str = "test"
+    fit: bool = False
+    seed: int = 0
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        if self.image and self.data is not None:
+            raise ConfigurationError("--image and --data were given: choose one of them")
+        if self.split not in SPLITS:
+            raise ConfigurationError(f"no --split {self.split}; {did_you_mean(self.split, SPLITS)}")
+
+    def images(self, model: Model) -> Examples:
+        """Return the image files; see `read_images`."""
+        return read_images(self.image or [], self.run, model.event, self.fit, self.seed)
+
+    def splits(self, model: Model, instead: str) -> tuple[Examples, Examples]:
+        """Return training and test examples of other data, else the run's own; see `read_data`, `data_of_run`."""
+        if self.data is not None:
+            return read_data(self.data, self.run, model, self.quiet)
+        return data_of_run(self.run, self.quiet, instead)
+
+    def examples(self, model: Model, count: int) -> Examples:
+        """Return the image files, else the first test examples."""
+        if self.image:
+            return self.images(model)
+        if count < 1:
+            raise ConfigurationError(f"--count {count}: expected at least 1 example")
+        return self.splits(model, "--image")[1][:count]
 
 
 def read_images(files: list[Path], run: Path, event: Event, fit: bool, seed: int) -> Examples:
@@ -101,7 +144,7 @@ def _levelled(x: Tensor, event: Event, fit: bool, file: Path) -> Tensor:
     return nearest
 
 
-def data_of_run(run: Path, quiet: bool, instead: str) -> Any:
+def data_of_run(run: Path, quiet: bool, instead: str) -> tuple[Examples, Examples]:
     """Return the training and the test examples that a run was trained on.
 
     Args:
@@ -120,23 +163,6 @@ def data_of_run(run: Path, quiet: bool, instead: str) -> Any:
     if "spec" not in stored:
         raise ConfigurationError(f"{run} does not say what it was trained on: give {instead}")
     return load(stored.pop("spec"), progress=not quiet, **stored)
-
-
-def tested(run: Path, model: Model, count: int, quiet: bool) -> Examples:
-    """Return the first test examples of what the run was trained on."""
-    if count < 1:
-        raise ConfigurationError(f"--count {count}: expected at least 1 example")
-    _, test = data_of_run(run, quiet, "--image")
-    found: Examples = test[:count]
-    return found
-
-
-def check_sources(image: list[Path] | None, data: str | None, split: str) -> None:
-    """Raise `ConfigurationError` for images and data at once, or a split that is none."""
-    if image and data is not None:
-        raise ConfigurationError("--image and --data were given: choose one of them")
-    if split not in SPLITS:
-        raise ConfigurationError(f"no --split {split}; {did_you_mean(split, SPLITS)}")
 
 
 def read_data(spec: str, run: Path, model: Model, quiet: bool) -> tuple[Examples, Examples]:
@@ -185,8 +211,8 @@ def read_fitted(spec: str, run: Path, event: Event, quiet: bool) -> Examples:
     return Examples(event.restored(test.event.scaled(test.data)), event, test.labels, test.classes, source=test.source)
 
 
-def labels_of(model: Model, given: Examples, label: int | None, n: int) -> Any:
-    """Return the label of each completion, or None for an unconditional model."""
+def labels_of(model: Model, given: Examples, label: int | None, n: int = 1) -> Any:
+    """Return the label of each example, n times each, or None for an unconditional model."""
     if label is not None or not model.conditional:
         return label
     if given.labels is None and model.embedding:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triptych.cli.codes import decoder_of
-from triptych.cli.inputs import check_sources, labels_of, read_data, read_images, tested
+from triptych.cli.inputs import Sources, labels_of
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free, write_arrays, write_file
 from triptych.cli.shared_options import Count, Fit, Images, LabelOfAll, OtherData, Overwrite, PictureOut, Run
-from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from triptych.data.examples import Examples
@@ -52,10 +51,10 @@ def invert(
     if codes is not None:
         check_free(codes, overwrite, TABLES)
         check_table(codes)
-    check_sources(image, data, "test")
+    sources = Sources(run, image, data, fit=fit, seed=seed, quiet=quiet)
     model: Any = decoder_of(run, out)
-    given = _given(run, model, data, image, count, fit, seed, quiet)
-    own = labels_of(model, given, label, 1)
+    given = sources.examples(model, count)
+    own = labels_of(model, given, label)
     found = inverted(
         model,
         given,
@@ -72,18 +71,6 @@ def invert(
     if not quiet:
         also = "" if codes is None else f"; codes: {codes}"
         typer.echo(f"{len(given)} inverted by {run} (seed {seed}): {out}{also}")
-
-
-def _given(
-    run: Path, model: Any, data: str | None, image: list[Path] | None, count: int, fit: bool, seed: int, quiet: bool
-) -> Examples:
-    if image:
-        return read_images(image, run, model.event, fit, seed)
-    if data is None:
-        return tested(run, model, count, quiet)
-    if count < 1:
-        raise ConfigurationError(f"--count {count}: expected at least 1 example")
-    return read_data(data, run, model, quiet)[1][:count]
 
 
 def _write(model: Any, given: Examples, label: Any, found: Inverted, out: Path) -> None:

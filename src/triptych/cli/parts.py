@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from triptych.cli.inputs import Sources, read_data
+
 if TYPE_CHECKING:
     from triptych.data.examples import Examples
+    from triptych.models.base import Model
 
 ORDINARY = 10_000
 """How many examples the threshold is learnt from, at most: a rate of 1 % then errs by a tenth of itself."""
@@ -25,13 +28,21 @@ class Part:
     """Of each example: its split, or its file."""
 
 
-def parts_of(train: Examples, test: Examples, split: str) -> list[Part]:
+def _parts_of(train: Examples, test: Examples, split: str) -> list[Part]:
     """Return one split, or both one after the other."""
     named = {
         "train": Part("training examples", train, ["train"] * len(train)),
         "test": Part("test examples", test, ["test"] * len(test)),
     }
     return list(named.values()) if split == "both" else [named[split]]
+
+
+def asked_parts(sources: Sources, model: Model, own: Iterable[tuple[Examples, Examples]]) -> list[Part]:
+    """Return what a verb is asked about: image files, else the split of other data, else of the runs' own."""
+    if sources.image:
+        return [Part("images", sources.images(model), list(map(str, sources.image)))]
+    splits = own if sources.data is None else [read_data(sources.data, sources.run, model, sources.quiet)]
+    return [part for train, test in splits for part in _parts_of(train, test, sources.split)]
 
 
 def ordinary_of(run: Path, train: Examples) -> tuple[Examples, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triptych.cli.inputs import data_of_run, read_data
+from triptych.cli.inputs import Sources
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free
@@ -71,7 +71,7 @@ def _make(
         read_description(run)
     models = {str(run): load(run) for run in runs}
     first = next(iter(models.values()))
-    train, test = data_of_run(runs[0], quiet, "--data") if data is None else read_data(data, runs[0], first, quiet)
+    train, test = Sources(runs[0], data=data, quiet=quiet).splits(first, "--data")
     check_names([str(run) for run in runs], train, only_runs=True)
     pairs, before = pairs_of(models, train, test, n, seed)
     key = write_quiz(out, pairs, before, exposure=exposure, seed=seed)

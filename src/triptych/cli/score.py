@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.cli.inputs import check_sources, data_of_run, labels_of, read_data, read_images
+from triptych.cli.inputs import Sources, data_of_run, labels_of
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free
-from triptych.cli.parts import ORDINARY, Part, ordinary_of, parts_of, write_table
+from triptych.cli.parts import ORDINARY, Part, asked_parts, ordinary_of, write_table
 from triptych.cli.shared_options import Fit, ImagesForData, LabelOfAll, OtherData, Overwrite, Run, Split, TableOut
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 
     from triptych.data.examples import Examples
     from triptych.models.base import Model
+
+
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        help="bound or density (nats), reconstruction (squared error), or auto: as it can; or typicality, "
+        "complexity, ratio (nats), which find simple anomalies, too.",
+    ),
+]
+Background = Annotated[
+    Path | None, typer.Option("--background", help="Of --by ratio: the run of a model of common features.")
+]
+FalseAlarm = Annotated[float, typer.Option("--false-alarm", help="Share of ordinary examples that may be flagged.")]
+Importance = Annotated[int, typer.Option("--importance", help="Codes an example that a bound is made of.")]
+Anomalous = Annotated[
+    list[str] | None, typer.Option("--anomalous", help="A label of anomalies; may be given several times.")
+]
 
 
 @dataclass(frozen=True)
@@ -40,12 +58,11 @@ class Scorer:
         """Return the score of each example, `(N,)`."""
         from triptych.queries.anomaly import anomaly_scores
 
-        label = labels_of(self.model, x, self.label, 1)
         return anomaly_scores(
             self.model,
             x,
             by=self.by,
-            label=label,
+            label=labels_of(self.model, x, self.label),
             samples=self.samples,
             seed=self.seed,
             ordinary=self.ordinary,
@@ -58,24 +75,11 @@ def score(
     data: OtherData = None,
     image: ImagesForData = None,
     split: Split = "test",
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            help="bound or density (nats), reconstruction (squared error), or auto: as it can; or typicality, "
-            "complexity, ratio (nats), which find simple anomalies, too.",
-        ),
-    ] = "auto",
-    background: Annotated[
-        Path | None, typer.Option("--background", help="Of --by ratio: the run of a model of common features.")
-    ] = None,
-    false_alarm: Annotated[
-        float, typer.Option("--false-alarm", help="Share of ordinary examples that may be flagged.")
-    ] = 0.01,
-    importance: Annotated[int, typer.Option("--importance", help="Codes an example that a bound is made of.")] = 10,
-    anomalous: Annotated[
-        list[str] | None, typer.Option("--anomalous", help="A label of anomalies; may be given several times.")
-    ] = None,
+    by: By = "auto",
+    background: Background = None,
+    false_alarm: FalseAlarm = 0.01,
+    importance: Importance = 10,
+    anomalous: Anomalous = None,
     label: LabelOfAll = None,
     out: TableOut = Path("scores.csv"),
     fit: Fit = False,
@@ -88,19 +92,17 @@ def score(
     The threshold is learnt from training examples: from those held out, if the run was trained with --validate. With
     --anomalous, the labels of what is to be found, it is said how well it is found.
     """
-    from triptych.queries.anomaly import measure_of, threshold
+    from triptych.queries.anomaly import threshold
 
     check_free(out, overwrite, (".csv",))
-    _check(image, data, split, anomalous)
-    model = load(run)
-    by = measure_of(model, by)
-    beside = _background(model, by, background)
+    sources = Sources(run, image, data, split, fit, seed, quiet)
+    if image and anomalous:
+        raise ConfigurationError(
+            "--anomalous names labels of data, and image files have none: leave it, or give --data"
+        )
+    model, by, beside = _models(run, by, background)
     train, test = data_of_run(run, quiet, "the examples in Python, queries.anomaly_scores")
-    if image:
-        parts = [Part("images", read_images(image, run, model.event, fit, seed), [str(file) for file in image])]
-    else:
-        splits: tuple[Examples, Examples] = (train, test) if data is None else read_data(data, run, model, quiet)
-        parts = parts_of(*splits, split)
+    parts = asked_parts(sources, model, [(train, test)])
     ordinary, whence = _ordinary(run, train, anomalous)
     scorer = Scorer(model, by, importance, label, seed, ordinary, beside)
     for part in parts:
@@ -111,40 +113,32 @@ def score(
     write_table(out, parts, ("score", "flagged"), rows)
     if quiet:
         return
-    for line in _fitted_to(train, anomalous):
-        typer.echo(line)
-    typer.echo(_threshold_told(scorer.by, limit, false_alarm, f"{len(ordinary):,} {whence} examples"))
-    for line in _found(parts, scores, limit, anomalous):
-        typer.echo(line)
+    told = _threshold_told(by, limit, false_alarm, f"{len(ordinary):,} {whence} examples")
+    typer.echo("\n".join([*_fitted_to(train, anomalous), told, *_found(parts, scores, limit, anomalous)]))
     if image or data is not None or split == "train":
         own = [Part("of the run's own test examples", test)]
         typer.echo(next(_found(own, [scorer.scores(test)], limit, anomalous)))
     typer.echo(f"scores by {run} (seed {seed}) are in {out}")
 
 
-def _background(model: Model, by: str, background: Path | None) -> Model | None:
-    """Return the model that a ratio is to.
+def _models(run: Path, by: str, background: Path | None) -> tuple[Model, str, Model | None]:
+    """Return the model of a run, by what it scores, and the model that a ratio is to.
 
     Raises:
         ConfigurationError: for a ratio without one, another score with one, or one of another event.
     """
+    from triptych.queries.anomaly import measure_of
+
+    model = load(run)
+    by = measure_of(model, by)
     if (by == "ratio") != (background is not None):
         raise ConfigurationError(
             "--background is of --by ratio, and the ratio is to a background: give both or neither"
         )
-    found = None if background is None else load(background)
-    if found is not None and not found.event.same_space(model.event):
-        raise ConfigurationError(f"{background} is of a {found.event}, the run of a {model.event}: expected the same")
-    return found
-
-
-def _check(image: list[Path] | None, data: str | None, split: str, anomalous: list[str] | None) -> None:
-    """Raise `ConfigurationError` for options that contradict each other."""
-    check_sources(image, data, split)
-    if image and anomalous:
-        raise ConfigurationError(
-            "--anomalous names labels of data, and image files have none: leave it, or give --data"
-        )
+    beside = None if background is None else load(background)
+    if beside is not None and not beside.event.same_space(model.event):
+        raise ConfigurationError(f"{background} is of a {beside.event}, the run of a {model.event}: expected the same")
+    return model, by, beside
 
 
 def _ordinary(run: Path, train: Examples, anomalous: list[str] | None) -> tuple[Examples, str]:

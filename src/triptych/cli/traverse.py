@@ -18,6 +18,7 @@ from triptych.cli.codes import (
     matter_of,
     write_walks,
 )
+from triptych.cli.inputs import Sources
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free
 from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, Run, WalkOut
@@ -77,8 +78,9 @@ def traverse(
     kind = _kind(model, directions, coordinates)
     named = _named(model, coordinates) if kind == "codes" else []
     asked = None if coordinates is None or kind == "codes" else coordinates_of(coordinates, model)
-    centre, own, name = centre_for(run, model, image, fit, label, seed, quiet)
-    codes, labels = codes_of(run, model, POPULATION, label, seed, quiet)
+    sources = Sources(run, None if image is None else [image], fit=fit, seed=seed, quiet=quiet)
+    centre, own, name = centre_for(sources, model, label)
+    codes, labels = codes_of(sources, model, POPULATION, label)
     spread = queries.spread_of(codes)
     if kind == "codes":
         walks = queries.sweep(model, centre, named, steps, extent, spread, own)

@@ -16,11 +16,11 @@ from triptych.cli.codes import (
     decoder_of,
     drawn_label,
     drawn_labels,
-    examples_for,
     first_of,
     matter_of,
     write_walks,
 )
+from triptych.cli.inputs import Sources, labels_of
 from triptych.cli.options import Quiet, Seed
 from triptych.cli.output import check_free
 from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, PictureOut, Run, WalkOut
@@ -75,8 +75,9 @@ def interpolate(
         walks = queries.interpolate(model, ends[:n], ends[n:], steps, path, own)
         between = f"codes of the prior (seed {seed})"
     else:
-        found, labels = examples_for(run, model, image, 2 * n, fit, label, seed, quiet)
-        codes = coded(model, found, labels, seed, quiet)
+        found = Sources(run, image, fit=fit, seed=seed, quiet=quiet).examples(model, 2 * n)
+        labels = labels_of(model, found, label)
+        codes = coded(model, found, labels, seed)
         own = labels if label is not None else queries.nearer_label(found[::2].labels, found[1::2].labels, steps)
         walks = queries.interpolate(model, codes[::2], codes[1::2], steps, path, own if model.conditional else label)
         between = f"{image[0]} and {image[1]}" if image else "test examples"
@@ -124,7 +125,7 @@ def manifold(
     why = ""
     if chosen is None and model.latent < 2:
         raise ConfigurationError(f"{run} has codes of 1 number: a manifold is drawn of 2; see `triptych traverse`")
-    codes, labels = codes_of(run, model, POPULATION, label, seed, quiet)
+    codes, labels = codes_of(Sources(run, seed=seed, quiet=quiet), model, POPULATION, label)
     if chosen is None:
         chosen = [0, 1] if model.latent == 2 else first_of(matter_of(model, codes, labels, seed), 2)
         why = "" if model.latent == 2 else ", which matter most"
