@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -104,15 +105,10 @@ def anomaly_scores(
     """
     measure = measure_of(model, by)
     if measure == "reconstruction":
-        own = x.labels if label is None and model.conditional else label
-        rebuilt = model.decode(model.encode(x, label=label), label=own, levels=shades(model.event))
-        return numbers(squared_errors(x, rebuilt))
+        return _reconstruction_errors(model, x, label)
     if measure == "density":
         return numbers(-model.log_prob(x, label=label))
-
-    def surprise(asked: Model, of: Examples, told: Label) -> Tensor:
-        return numbers(-asked.log_prob_bounds(of, label=told, samples=samples, seed=seed).lower)
-
+    surprise = partial(_surprise, samples=samples, seed=seed)
     if measure == "complexity":
         return surprise(model, x, label) - compressed_length(x)
     if measure == "typicality":
@@ -124,6 +120,17 @@ def anomaly_scores(
             raise ConfigurationError("a ratio is of two models: expected a background of the same event")
         return surprise(model, x, label) - surprise(background, x, label if background.conditional else None)
     return surprise(model, x, label)
+
+
+def _reconstruction_errors(model: Model, x: Examples, label: Label) -> Tensor:
+    own = x.labels if label is None and model.conditional else label
+    rebuilt = model.decode(model.encode(x, label=label), label=own, levels=shades(model.event))
+    return numbers(squared_errors(x, rebuilt))
+
+
+def _surprise(model: Model, x: Examples, label: Label, samples: int, seed: Seed) -> Tensor:
+    """Return `-log p(x)`, or the bound on it, `(N,)` nats."""
+    return numbers(-model.log_prob_bounds(x, label=label, samples=samples, seed=seed).lower)
 
 
 def _one_for_all(label: Label) -> Label:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -58,16 +59,9 @@ def resolve_extractor(
     plain = pixels(train.event)
     if name in ("pixels", plain.name):
         return plain
-    if name in ("labels-net", f"{data}-net"):
-        if not _labelled(train):
-            raise DataError(f"{name} needs training data of at least 2 labelled classes: try 'autoencoder' or 'pixels'")
-        from triptych.evaluation.features.classifier import labels_net
-
-        return labels_net(train, test, data=data, seed=seed, cache=cache)
-    if name in ("autoencoder", f"{data}-code"):
-        from triptych.evaluation.features.code_net import code_net
-
-        return code_net(train, test, data=data, seed=seed, cache=cache)
+    trained = _trained(name, data, train)
+    if trained is not None:
+        return trained(train, test, data=data, seed=seed, cache=cache)
     if name == "inception":
         from triptych.evaluation.features.inception import inception
 
@@ -80,6 +74,21 @@ def resolve_extractor(
         f"no feature extractor {name!r}; {did_you_mean(name, [*NAMES, f'{data}-net', f'{data}-code'])}"
         "; your own is file.py:function"
     )
+
+
+def _trained(name: str, data: str, train: Examples) -> Callable[..., Extractor] | None:
+    """Return the function that trains the network of this name; None if none has it."""
+    if name in ("labels-net", f"{data}-net"):
+        if not _labelled(train):
+            raise DataError(f"{name} needs training data of at least 2 labelled classes: try 'autoencoder' or 'pixels'")
+        from triptych.evaluation.features.classifier import labels_net
+
+        return labels_net
+    if name in ("autoencoder", f"{data}-code"):
+        from triptych.evaluation.features.code_net import code_net
+
+        return code_net
+    return None
 
 
 def _automatic(train: Examples) -> str:
