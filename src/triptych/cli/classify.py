@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 RULES = ("posterior", "likelihood")
 """By what examples are declined: a low posterior of the class, or a low p(x)."""
 
+Runs = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="A run that was trained with labels; or a run of each class, in order."),
+]
+By = Annotated[str, typer.Option("--by", help="Decline for a low posterior, or for a low likelihood p(x).")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="A .png file: accuracy by coverage, and reliability.")]
+
 
 def classify(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="A run that was trained with labels; or a run of each class, in order."),
-    ],
+    runs: Runs,
     data: OtherData = None,
     image: ImagesForData = None,
     split: Split = "test",
     reject: Annotated[float, typer.Option("--reject", help="Share of ordinary examples to decline; 0 for none.")] = 0.0,
-    by: Annotated[str, typer.Option("--by", help="Decline for a low posterior, or for a low likelihood p(x).")] = RULES[
-        0
-    ],
+    by: By = RULES[0],
     importance: Annotated[int, typer.Option("--importance", help="Codes an example and class, for a bound.")] = 10,
     out: TableOut = Path("classes.csv"),
-    picture: Annotated[
-        Path | None, typer.Option("--picture", help="A .png file: accuracy by coverage, and reliability.")
-    ] = None,
+    picture: Picture = None,
     fit: Fit = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,

@@ -10,7 +10,7 @@ import typer
 from triptych.cli.inputs import Sources, decoded, labels_of, require_size
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free, write_arrays, write_file
+from triptych.cli.output import check_free, counted, write_arrays, write_file
 from triptych.cli.shared_options import Count, Fit, GridOut, Images, LabelOfAll, Overwrite, Run
 from triptych.errors import ConfigurationError, DataError, did_you_mean
 
@@ -22,22 +22,25 @@ if TYPE_CHECKING:
 
 PARTS = ("top", "bottom", "left", "right", "around")
 
+Keep = Annotated[
+    str,
+    typer.Option(
+        "--keep",
+        help="What is known: top, bottom, left, right, around (all but the centre), or a mask file (white).",
+    ),
+]
+Candidates = Annotated[
+    int, typer.Option("--candidates", help="Proposals for each completion, where the model's order is not exact.")
+]
+
 
 def complete(
     run: Run,
     image: Images = None,
-    keep: Annotated[
-        str,
-        typer.Option(
-            "--keep",
-            help="What is known: top, bottom, left, right, around (all but the centre), or a mask file (white).",
-        ),
-    ] = "top",
+    keep: Keep = "top",
     n: Annotated[int, typer.Option("-n", help="Completions of each image.")] = 8,
     out: GridOut = Path("completed.png"),
-    candidates: Annotated[
-        int, typer.Option("--candidates", help="Proposals for each completion, where the model's order is not exact.")
-    ] = 1,
+    candidates: Candidates = 1,
     temperature: Annotated[float, typer.Option("--temperature", help="Below 1 sharper, above 1 flatter.")] = 1.0,
     top_p: Annotated[float, typer.Option("--top-p", help="Keep the levels that have this share together.")] = 1.0,
     label: LabelOfAll = None,
@@ -71,9 +74,8 @@ def complete(
     )
     _write(given, known, done, n, out)
     if not quiet:
-        images = "1 image" if len(given) == 1 else f"{len(given)} images"
-        made = "1 completion" if n == 1 else f"{n} completions"
-        typer.echo(f"{made} of {images} by {run} (seed {seed}) are in {out}")
+        made = f"{counted(n, 'completion')} of {counted(len(given), 'image')}"
+        typer.echo(f"{made} by {run} (seed {seed}) are in {out}")
         typer.echo(done.method)
 
 

@@ -10,7 +10,7 @@ import typer
 from triptych.cli.inputs import Sources, labels_of
 from triptych.cli.loading import load
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free, write_arrays, write_file
+from triptych.cli.output import check_free, counted, write_arrays, write_file
 from triptych.cli.shared_options import (
     Count,
     Fit,
@@ -107,8 +107,7 @@ def reconstruct(
     ratio = f", PSNR {psnr(errors).text} dB" if model.event.is_image else ""
     typer.echo(f"mean squared error {Figure(mean, error).text}{ratio}")
     if not quiet:
-        what = "1 reconstruction" if len(given) == 1 else f"{len(given)} reconstructions"
-        typer.echo(f"{what} by {run}: {out}")
+        typer.echo(f"{counted(len(given), 'reconstruction')} by {run}: {out}")
 
 
 def _draw(given: Examples, done: Examples, out: Path) -> None:

@@ -45,6 +45,15 @@ def _listed(suffixes: Sequence[str]) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def counted(n: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "image"), counted(3, "image")
+    ('1 image', '3 images')
+    """
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def write_file(out: Path, content: bytes) -> None:
     """Write a file; folders on the way are made."""
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from triptych.cli.codes import (
 )
 from triptych.cli.inputs import Sources
 from triptych.cli.options import Quiet, Seed
-from triptych.cli.output import check_free
+from triptych.cli.output import check_free, counted
 from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, Run, WalkOut
 from triptych.errors import ConfigurationError, did_you_mean
 
@@ -148,8 +148,8 @@ def _principal(
     found = queries.principal_directions(model, codes[:JACOBIANS], spread=spread, label=own)
     chosen = list(range(min(count, model.latent)))
     _told("direction", found.change, chosen)
-    what = "1 principal direction" if len(chosen) == 1 else f"{len(chosen)} principal directions"
-    return queries.along(model, centre, found.vectors[chosen], steps, extent, spread, label), what
+    walks = queries.along(model, centre, found.vectors[chosen], steps, extent, spread, label)
+    return walks, counted(len(chosen), "principal direction")
 
 
 def _told(kind: str, matter: Tensor, chosen: Sequence[int]) -> None:
