@@ -18,6 +18,20 @@ SUMMARY = "summary"
 """The comparison's metrics, all of them."""
 EVALUATE = "Measure trained models on held-out data."
 
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]
+MaybeData = Annotated[str | None, typer.Option("--data", help="As in `train`; else what the first run was trained on.")]
+Importance = Annotated[int, typer.Option("--importance", help="Codes of each example that bounds are made of.")]
+Kernels = Annotated[int, typer.Option("--kernels", help="Samples that a Parzen estimate is made of.")]
+TestCount = Annotated[
+    int | None, typer.Option("--test-count", help="Test examples to bound log p(x) of; else at most 2000.")
+]
+Against = Annotated[
+    str | None, typer.Option("--against", help="Of outliers: other data; images are fitted to the run's.")
+]
+Background = Annotated[
+    Path | None, typer.Option("--background", help="Of outliers: the run of a model that likelihoods are divided by.")
+]
+
 
 def _evaluate(given: dict[str, Any]) -> None:
     with ExitStack() as ends:
@@ -122,10 +136,6 @@ def evaluate_verb() -> Callable[..., None]:
     from triptych.evaluation.protocol import KERNELS
     from triptych.evaluation.studies.registry import STUDIES
 
-    runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")]
-    maybe_data = Annotated[
-        str | None, typer.Option("--data", help="As in `train`; else what the first run was trained on.")
-    ]
     listed = ", ".join([SUMMARY, *METRICS, *STUDIES])
     metrics = Annotated[
         str | None,
@@ -135,27 +145,15 @@ def evaluate_verb() -> Callable[..., None]:
             "A metric's name may fix its protocol: fid-10k@pixels, nats-5000.",
         ),
     ]
-    importance = Annotated[int, typer.Option("--importance", help="Codes of each example that bounds are made of.")]
-    kernels = Annotated[int, typer.Option("--kernels", help="Samples that a Parzen estimate is made of.")]
-    count = Annotated[
-        int | None, typer.Option("--test-count", help="Test examples to bound log p(x) of; else at most 2000.")
-    ]
-    against = Annotated[
-        str | None, typer.Option("--against", help="Of outliers: other data; images are fitted to the run's.")
-    ]
-    background = Annotated[
-        Path | None,
-        typer.Option("--background", help="Of outliers: the run of a model that likelihoods are divided by."),
-    ]
     parameters = [
-        parameter("runs", runs),
-        parameter("data", maybe_data, None),
+        parameter("runs", Runs),
+        parameter("data", MaybeData, None),
         parameter("metrics", metrics, None),
-        parameter("importance", importance, IMPORTANCE_SAMPLES),
-        parameter("kernels", kernels, KERNELS),
-        parameter("test_count", count, None),
-        parameter("against", against, None),
-        parameter("background", background, None),
+        parameter("importance", Importance, IMPORTANCE_SAMPLES),
+        parameter("kernels", Kernels, KERNELS),
+        parameter("test_count", TestCount, None),
+        parameter("against", Against, None),
+        parameter("background", Background, None),
         parameter("features", Features, "auto"),
         parameter("as_json", AsJson, False),
         *data_parameters(),
