@@ -26,6 +26,7 @@ from triptych.cli.shared_options import (
 
 if TYPE_CHECKING:
     from triptych.data.examples import Examples
+    from triptych.models.base import Model
 
 
 def encode(
@@ -54,25 +55,24 @@ def encode(
     sources = Sources(run, image, data, split, fit, seed, quiet)
     model = load(run)
     ask = model.encode  # before any example is read: it says so if the model cannot
-    parts: dict[str, Examples]
-    if image:
-        parts = {"image files": sources.images(model)}
-    else:
-        train, test = sources.splits(model, "--data")
-        parts = {name: x for name, x in {"train": train, "test": test}.items() if split in (name, "both")}
+    parts = _parts(sources, model)
     codes = torch.cat([ask(x, label=labels_of(model, x, label)) for x in parts.values()])
     found = [x.labels for x in parts.values() if x.labels is not None]
     origins = [name for name, x in parts.items() for _ in range(len(x))] if len(parts) > 1 else None
-    save_codes(
-        out,
-        codes,
-        torch.cat(found) if len(found) == len(parts) else None,
-        list(map(str, image)) if image else origins,
-    )
+    labels = torch.cat(found) if len(found) == len(parts) else None
+    save_codes(out, codes, labels, list(map(str, image)) if image else origins)
     if not quiet:
         of = " and ".join(f"{len(x):,} {name}" for name, x in parts.items())
-        labelled = "labels" if len(found) == len(parts) else "no labels"
+        labelled = "no labels" if labels is None else "labels"
         typer.echo(f"codes of {codes.shape[1]} numbers of {of} by {run}, with {labelled}: {out}")
+
+
+def _parts(sources: Sources, model: Model) -> dict[str, Examples]:
+    """Return the examples to encode, by what they are called: image files, or splits of the data."""
+    if sources.image:
+        return {"image files": sources.images(model)}
+    train, test = sources.splits(model, "--data")
+    return {name: x for name, x in {"train": train, "test": test}.items() if sources.split in (name, "both")}
 
 
 def reconstruct(
