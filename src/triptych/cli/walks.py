@@ -27,7 +27,9 @@ from triptych.cli.shared_options import Fit, LabelOfAll, Overwrite, PictureOut, 
 from triptych.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from triptych.data.examples import Examples
     from triptych.models.questions import Decoder
+    from triptych.queries import Decoded
 
 
 def interpolate(
@@ -70,21 +72,28 @@ def interpolate(
     n = 1 if image else n
     path = _usual_path(model, seed) if path == "auto" else path
     if random or (random is None and not image and not isinstance(model, queries.Reconstructor)):
-        ends = model.sample_codes(2 * n, seed=seed)
+        codes = model.sample_codes(2 * n, seed=seed)
         own = drawn_labels(model, label, n, seed)
-        walks = queries.interpolate(model, ends[:n], ends[n:], steps, path, own)
+        walks = queries.interpolate(model, codes[:n], codes[n:], steps, path, own)
         between = f"codes of the prior (seed {seed})"
     else:
-        found = Sources(run, image, fit=fit, seed=seed, quiet=quiet).examples(model, 2 * n)
-        labels = labels_of(model, found, label)
-        codes = coded(model, found, labels, seed)
-        own = labels if label is not None else queries.nearer_label(found[::2].labels, found[1::2].labels, steps)
-        walks = queries.interpolate(model, codes[::2], codes[1::2], steps, path, own if model.conditional else label)
+        ends = Sources(run, image, fit=fit, seed=seed, quiet=quiet).examples(model, 2 * n)
+        walks = _walks_between(model, ends, label, steps, path, seed)
         between = f"{image[0]} and {image[1]}" if image else "test examples"
     write_walks(model, walks, out)
     if not quiet:
         what = f"a {path} walk" if n == 1 else f"{n} {path} walks"
         typer.echo(f"{what} of {steps} steps between {between} by {run}: {out}")
+
+
+def _walks_between(model: Decoder, ends: Examples, label: int | None, steps: int, path: str, seed: int) -> Decoded:
+    """Walk from the code of each even example to that of the next."""
+    from triptych import queries
+
+    labels = labels_of(model, ends, label)
+    codes = coded(model, ends, labels, seed)
+    own = labels if label is not None else queries.nearer_label(ends[::2].labels, ends[1::2].labels, steps)
+    return queries.interpolate(model, codes[::2], codes[1::2], steps, path, own if model.conditional else label)
 
 
 def _usual_path(model: Decoder, seed: int) -> str:
