@@ -15,7 +15,7 @@ from triptych.errors import ConfigurationError
 from triptych.evaluation.restoration import median_filtered, psnr
 from triptych.event import Event
 from triptych.models.autoencoders.removal import block_sides, centre, random
-from triptych.networks import ConvDecoder
+from triptych.networks import ConvDecoder, Sizes
 from triptych.noise import Noise
 from triptych.objectives.corruption import corrupted, resolve_corruption
 from triptych.queries import squared_errors
@@ -356,8 +356,8 @@ def test_resizing_leaves_no_checkerboard():
 
     def roughness(upsampling):
         torch.manual_seed(0)
-        decoder = ConvDecoder(Event((1, 32, 32), 256), 2, 1, channels=8, upsampling=upsampling).eval()
-        flat = torch.ones(1, *decoder.grid)
+        decoder = ConvDecoder(Event((1, 32, 32), 256), 2, 1, Sizes(1, 8, 0, upsampling=upsampling)).eval()
+        flat = torch.ones(1, *decoder.first.grid)
         made = decoder.layers(flat)[..., 12:20, 12:20]
         assert decoder(torch.zeros(2, 2)).shape == (2, 1, 32, 32)
         return float(made.detach().std())
@@ -368,7 +368,7 @@ def test_resizing_leaves_no_checkerboard():
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 @pytest.mark.parametrize("sides", [(8, 8), (17, 22), (28, 28)])
 def test_any_size_is_reached(upsampling, sides):
-    decoder = ConvDecoder(Event((3, *sides), 256), 4, 5, channels=4, upsampling=upsampling)
+    decoder = ConvDecoder(Event((3, *sides), 256), 4, 5, Sizes(1, 4, 0, upsampling=upsampling))
     assert decoder(torch.randn(2, 4)).shape == (2, 5, *sides)
 
 

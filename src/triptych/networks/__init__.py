@@ -1,8 +1,8 @@
 """Networks: plain modules, between scaled examples, codes and features."""
 
-from triptych.networks.blocks import BatchNorm, Sizes, conditioned, mlp
-from triptych.networks.decoders import ConvDecoder, MLPDecoder, resolve_decoder
-from triptych.networks.encoders import ConvEncoder, MLPEncoder, encoded, resolve_encoder
+from triptych.networks.blocks import BatchNorm, Perceptron, Sizes, conditioned, mlp
+from triptych.networks.decoders import ConvDecoder, resolve_decoder
+from triptych.networks.encoders import ConvEncoder, encoded, resolve_encoder
 from triptych.networks.masked import CausalConvNet, MaskedConv2d
 
 __all__ = [
@@ -10,9 +10,8 @@ __all__ = [
     "CausalConvNet",
     "ConvDecoder",
     "ConvEncoder",
-    "MLPDecoder",
-    "MLPEncoder",
     "MaskedConv2d",
+    "Perceptron",
     "Sizes",
     "conditioned",
     "encoded",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,6 +75,45 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int, activation: type[nn.Mo
     for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
         layers += [nn.Linear(narrow, wide), activation()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+class Perceptron(nn.Module):
+    """A multi-layer perceptron that may see labels, `(B, *taken) -> (B, *shape)`.
+
+    Args:
+        taken: shape of what it takes, which is flattened.
+        shape: of what it gives.
+        sizes: its hidden layers, their activation, and the number of labels.
+    """
+
+    def __init__(self, taken: Sequence[int], shape: Sequence[int], sizes: Sizes) -> None:
+        super().__init__()
+        self.classes, self.shape = sizes.classes, tuple(shape)
+        hidden = [sizes.hidden] * sizes.layers
+        self.layers = mlp(math.prod(taken) + sizes.classes, hidden, math.prod(shape), ACTIVATIONS[sizes.activation])
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map scaled examples or codes, and labels."""
+        out: Tensor = self.layers(with_label(x.flatten(1), label, self.classes))
+        return out.view(len(x), *self.shape)
+
+
+class Projection(nn.Linear):
+    """A linear map from codes to a grid of features, `(B, inputs) -> (B, C, H, W)`.
+
+    Args:
+        inputs: length of the code.
+        grid: C, H, W.
+        bias: whether it has biases.
+    """
+
+    def __init__(self, inputs: int, grid: tuple[int, int, int], bias: bool = True) -> None:
+        super().__init__(inputs, math.prod(grid), bias)
+        self.grid = grid
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map codes."""
+        return super().forward(z).view(len(z), *self.grid)
 
 
 def with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:

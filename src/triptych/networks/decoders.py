@@ -5,43 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from triptych.event import Event
-from triptych.networks.blocks import ACTIVATIONS, BatchNorm, Sizes, mlp, with_label
+from triptych.networks.blocks import BatchNorm, Perceptron, Projection, Sizes, with_label
 from triptych.networks.encoders import auto_network, halvings
-
-
-class MLPDecoder(nn.Module):
-    """A multi-layer perceptron `(B, inputs) -> (B, outputs, *event.shape[1:])`.
-
-    Args:
-        event: what one example is.
-        inputs: length of the code.
-        outputs: numbers at each position of the example.
-        hidden: units of each hidden layer.
-        classes: number of labels that it is conditioned on; 0 for none.
-        layers: number of hidden layers.
-        activation: a name in `ACTIVATIONS`.
-    """
-
-    def __init__(
-        self,
-        event: Event,
-        inputs: int,
-        outputs: int,
-        hidden: int = 400,
-        classes: int = 0,
-        layers: int = 1,
-        activation: str = "relu",
-    ) -> None:
-        super().__init__()
-        self.classes = classes
-        self.shape = (outputs, *event.shape[1:])
-        positions = event.dims // event.shape[0]
-        self.layers = mlp(inputs + classes, [hidden] * layers, outputs * positions, ACTIVATIONS[activation])
-
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map codes (and labels) to features."""
-        out: Tensor = self.layers(with_label(z, label, self.classes))
-        return out.view(len(z), *self.shape)
 
 
 class ConvDecoder(nn.Module):
@@ -55,32 +20,21 @@ class ConvDecoder(nn.Module):
         event: what one image is.
         inputs: length of the code.
         outputs: numbers at each position of the image.
-        channels: channels before the last convolution.
-        classes: number of labels that it is conditioned on; 0 for none.
-        upsampling: a name in `UPSAMPLING`.
+        sizes: its channels before the last convolution, its upsampling, and the number of labels.
     """
 
-    def __init__(
-        self,
-        event: Event,
-        inputs: int,
-        outputs: int,
-        channels: int = 64,
-        classes: int = 0,
-        upsampling: str = "transposed",
-    ) -> None:
+    def __init__(self, event: Event, inputs: int, outputs: int, sizes: Sizes) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes = sizes.classes
         _, height, width = event.shape
         steps = halvings(event)
-        before = channels << (steps - 1)
-        self.first = nn.Linear(inputs + classes, before * (height >> steps) * (width >> steps), bias=False)
-        self.grid = (before, height >> steps, width >> steps)
+        before = sizes.channels << (steps - 1)
+        self.first = Projection(inputs + sizes.classes, (before, height >> steps, width >> steps), bias=False)
         layers: list[nn.Module] = [BatchNorm(before), nn.ReLU()]
         for step in reversed(range(steps)):
-            after = channels << (step - 1) if step else outputs
+            after = sizes.channels << (step - 1) if step else outputs
             size = (height >> step, width >> step)
-            layers += _doubled(before, after, size, bias=step == 0, upsampling=upsampling)
+            layers += _doubled(before, after, size, bias=step == 0, upsampling=sizes.upsampling)
             if step:
                 layers += [BatchNorm(after), nn.ReLU()]
             before = after
@@ -88,7 +42,7 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map codes (and labels) to features."""
-        out: Tensor = self.layers(self.first(with_label(z, label, self.classes)).view(len(z), *self.grid))
+        out: Tensor = self.layers(self.first(with_label(z, label, self.classes)))
         return out
 
 
@@ -118,5 +72,5 @@ def resolve_decoder(name: str | nn.Module, event: Event, inputs: int, outputs: i
         return name
     sizes.check()
     if auto_network(name, event) == "conv":
-        return ConvDecoder(event, inputs, outputs, sizes.channels, sizes.classes, sizes.upsampling)
-    return MLPDecoder(event, inputs, outputs, sizes.hidden, sizes.classes, sizes.layers, sizes.activation)
+        return ConvDecoder(event, inputs, outputs, sizes)
+    return Perceptron((inputs,), (outputs, *event.shape[1:]), sizes)

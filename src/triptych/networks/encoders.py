@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
-from triptych.networks.blocks import ACTIVATIONS, LeakyReLU, Sizes, conditioned, mlp, with_label
+from triptych.networks.blocks import LeakyReLU, Perceptron, Sizes, conditioned, with_label
 
 SMALLEST = 4
 """Convolutional networks halve an image until its shorter side would fall below this."""
@@ -24,37 +24,6 @@ def halvings(event: Event) -> int:
     return max(1, int(math.log2(min(event.shape[1:]) / SMALLEST)))
 
 
-class MLPEncoder(nn.Module):
-    """A multi-layer perceptron on the flattened example, `(B, *event.shape) -> (B, outputs)`.
-
-    Args:
-        event: what one (scaled) example is.
-        outputs: length of the result.
-        hidden: units of each hidden layer.
-        classes: number of labels that it is conditioned on; 0 for none.
-        layers: number of hidden layers.
-        activation: a name in `ACTIVATIONS`.
-    """
-
-    def __init__(
-        self,
-        event: Event,
-        outputs: int,
-        hidden: int = 400,
-        classes: int = 0,
-        layers: int = 1,
-        activation: str = "relu",
-    ) -> None:
-        super().__init__()
-        self.classes = classes
-        self.layers = mlp(event.dims + classes, [hidden] * layers, outputs, ACTIVATIONS[activation])
-
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map scaled examples (and labels) to `(B, outputs)`."""
-        out: Tensor = self.layers(with_label(x.flatten(1), label, self.classes))
-        return out
-
-
 class ConvEncoder(nn.Module):
     """Strided convolutions, then one linear layer, `(B, C, H, W) -> (B, outputs)`, for any size from 8×8.
 
@@ -63,22 +32,19 @@ class ConvEncoder(nn.Module):
     Args:
         event: what one (scaled) image is.
         outputs: length of the result.
-        channels: channels after the first convolution.
-        classes: number of labels that it is conditioned on; 0 for none.
+        sizes: its channels after the first convolution, and the number of labels.
         spectral: divide each weight by its spectral norm (Miyato et al. 2018).
     """
 
-    def __init__(
-        self, event: Event, outputs: int, channels: int = 64, classes: int = 0, spectral: bool = False
-    ) -> None:
+    def __init__(self, event: Event, outputs: int, sizes: Sizes, spectral: bool = False) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes = sizes.classes
         colours, height, width = event.shape
         steps = halvings(event)
         layers: list[nn.Module] = []
-        before = colours + classes
+        before = colours + sizes.classes
         for step in range(steps):
-            after = channels << step
+            after = sizes.channels << step
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), LeakyReLU()]
             before = after
         flat = before * (height >> steps) * (width >> steps)
@@ -113,8 +79,8 @@ def resolve_encoder(
         return name
     sizes.check()
     if auto_network(name, event) == "conv":
-        return ConvEncoder(event, outputs, sizes.channels, sizes.classes, spectral)
-    return MLPEncoder(event, outputs, sizes.hidden, sizes.classes, sizes.layers, sizes.activation)
+        return ConvEncoder(event, outputs, sizes, spectral)
+    return Perceptron(event.shape, (outputs,), sizes)
 
 
 def encoded(network: nn.Module, x: Tensor, label: Tensor | None, outputs: int) -> Tensor:
@@ -150,12 +116,13 @@ def auto_network(name: str, event: Event) -> str:
         >>> auto_network("auto", Event((2,))), auto_network("auto", Event((3, 32, 32), 256))
         ('mlp', 'conv')
     """
+    fits = event.is_image and min(event.shape[1:]) >= 8
     if name == "auto":
-        return "conv" if event.is_image and min(event.shape[1:]) >= 8 else "mlp"
+        return "conv" if fits else "mlp"
     if not isinstance(name, str):
         raise ConfigurationError(f"{name!r} was given as a network: expected 'auto', 'mlp', 'conv', or an nn.Module")
     if name not in ("mlp", "conv"):
         raise ConfigurationError(f"no network {name!r}; {did_you_mean(name, ['auto', 'conv', 'mlp'])}")
-    if name == "conv" and (not event.is_image or min(event.shape[1:]) < 8):
+    if name == "conv" and not fits:
         raise ConfigurationError(f"'conv' takes images of at least 8×8, the data is a {event}: try 'mlp'")
     return name

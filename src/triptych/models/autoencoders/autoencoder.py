@@ -11,7 +11,7 @@ from triptych.distributions import Law
 from triptych.event import Event
 from triptych.models.autoencoders.denoiser import Denoiser
 from triptych.models.base import Player
-from triptych.networks import MLPDecoder, MLPEncoder, Sizes
+from triptych.networks import Perceptron, Sizes
 from triptych.objectives.corruption import Corruption
 
 
@@ -68,15 +68,11 @@ class Autoencoder(Denoiser):
     ) -> None:
         sizes = Sizes(hidden, channels, classes, layers, activation, upsampling)
         super().__init__(event, latent, loss, encoder, decoder, corruption, amount, sizes)
-
-        self.rate = 1e-2 if layers == 0 and _fully_connected(self.encoder, self.decoder) else 1e-3
+        fully_connected = isinstance(self.encoder, Perceptron) and isinstance(self.decoder, Perceptron)
+        self.rate = 1e-2 if layers == 0 and fully_connected else 1e-3
 
     @property
     def players(self) -> tuple[Player, ...]:
         """One player: encoder and decoder together lower the error; a linear map bears longer steps."""
         adam = partial(torch.optim.Adam, lr=self.rate)
         return (Player("model", [self.encoder, self.decoder], self.objective, optimizer=adam),)
-
-
-def _fully_connected(encoder: nn.Module, decoder: nn.Module) -> bool:
-    return isinstance(encoder, MLPEncoder) and isinstance(decoder, MLPDecoder)

@@ -13,7 +13,7 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoencoders.denoiser import Denoiser
 from triptych.models.base import Player, Terms
-from triptych.networks import MLPDecoder, MLPEncoder, Sizes
+from triptych.networks import Perceptron, Sizes
 from triptych.networks.blocks import with_label
 from triptych.noise import Noise
 from triptych.objectives.corruption import Corruption, corrupted, resolve_corruption
@@ -53,8 +53,8 @@ class StackedAutoencoder(Denoiser):
         [('layer-1', (0, 100)), ('layer-2', (100, 200)), ('layer-3', (200, 300)), ('fine-tuning', (300, None))]
     """
 
-    encoder: MLPEncoder
-    decoder: MLPDecoder
+    encoder: Perceptron
+    decoder: Perceptron
 
     def __init__(
         self,
