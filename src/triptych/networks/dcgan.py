@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from triptych.event import Event
 from triptych.networks.attention import attention_at
-from triptych.networks.blocks import BatchNorm, LeakyReLU, Sizes
-from triptych.networks.games import Canvas, Generator, Outfit, Trunk, cropped
+from triptych.networks.blocks import BatchNorm, LeakyReLU, Projection, Sizes
+from triptych.networks.feature_maps import attentions, canvas_and_channels, in_a_row
+from triptych.networks.games import Generator, Outfit, Trunk, cropped
 from triptych.networks.norms import normed
 
 CUT = 0.5 - 0.5 / math.pi
@@ -76,19 +77,14 @@ class DCGANGenerator(Generator):
         self, event: Event, inputs: int, sizes: Sizes, outfit: Outfit, *, channels: int = 0, attention: int = 0
     ) -> None:
         super().__init__()
-        sizes = sizes._replace(channels=channels or sizes.channels)
-        sizes.check()
-        canvas = Canvas.of("dcgan", event)
+        canvas, channels = canvas_and_channels("dcgan", event, sizes, channels)
         canvas.check_attention(attention, canvas.sides[:-1])
         self.outfit, self.size = outfit, event.shape[1:]
-        widths = [sizes.channels << step for step in reversed(range(canvas.doublings))]
-        self.grid = (widths[0], *canvas.grid)
+        widths = [channels << step for step in reversed(range(canvas.doublings))]
         bias = not outfit.norm.shifts
-        self.first = nn.Linear(inputs + outfit.appended, widths[0] * canvas.grid[0] * canvas.grid[1], bias=bias)
+        self.first = Projection(inputs + outfit.appended, (widths[0], *canvas.grid), bias)
         self.norms = nn.ModuleList(outfit.layer(width) for width in widths)
-        self.attentions = nn.ModuleList(
-            attention_at(side, attention, width) for side, width in zip(canvas.sides[:-1], widths, strict=True)
-        )
+        self.attentions = attentions(canvas.sides[:-1], widths, attention)
         after = [*widths[1:], event.shape[0]]
         self.doublings = nn.ModuleList(
             nn.ConvTranspose2d(widths[i], after[i], 4, stride=2, padding=1, bias=bias or i == len(widths) - 1)
@@ -101,7 +97,7 @@ class DCGANGenerator(Generator):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map codes (and labels) to images."""
-        x = self.first(self.outfit.joined(z, label)).view(len(z), *self.grid)
+        x = self.first(self.outfit.joined(z, label))
         for norm, attention, doubled in zip(self.norms, self.attentions, self.doublings, strict=True):
             x = doubled(attention(torch.relu(normed(norm, x, label))))
         return cropped(x, *self.size)
@@ -131,22 +127,20 @@ class DCGANTrunk(Trunk):
 
     def __init__(self, event: Event, sizes: Sizes, outfit: Outfit, *, channels: int = 0, attention: int = 0) -> None:
         super().__init__()
-        sizes = sizes._replace(channels=channels or sizes.channels)
-        sizes.check()
-        canvas = Canvas.of("dcgan", event)
+        canvas, channels = canvas_and_channels("dcgan", event, sizes, channels)
         sides = canvas.sides[-2::-1]
         canvas.check_attention(attention, sides)
         self.outfit = outfit
         layers: list[nn.Module] = []
         before = event.shape[0] + outfit.appended
         for step, side in enumerate(sides):
-            after = sizes.channels << step
+            after = channels << step
             bias = step == 0 or not outfit.norm.shifts
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1, bias=bias)]
             layers += [outfit.layer(after)] if step else []
             layers += [LeakyReLU(), attention_at(side, attention, after)]
             before = after
-        self.layers = nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity)), nn.Flatten())
+        self.layers = in_a_row([*layers, nn.Flatten()])
         self.width = before * (event.shape[1] >> canvas.doublings) * (event.shape[2] >> canvas.doublings)
         self.apply(initialise)
 

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from triptych.event import Event
 from triptych.networks.attention import attention_at
-from triptych.networks.blocks import Sizes
-from triptych.networks.games import Canvas, Generator, Outfit, Trunk, cropped
+from triptych.networks.blocks import Projection, Sizes
+from triptych.networks.feature_maps import attentions, canvas_and_channels, in_a_row
+from triptych.networks.games import Generator, Outfit, Trunk, cropped
 from triptych.networks.norms import normed
 
 EVEN = 3
@@ -129,20 +130,15 @@ class ResNetGenerator(Generator):
         self, event: Event, inputs: int, sizes: Sizes, outfit: Outfit, *, channels: int = 0, attention: int = 0
     ) -> None:
         super().__init__()
-        sizes = sizes._replace(channels=channels or sizes.channels)
-        sizes.check()
-        canvas = Canvas.of("resnet", event)
+        canvas, channels = canvas_and_channels("resnet", event, sizes, channels)
         canvas.check_attention(attention, canvas.sides[1:])
         self.outfit, self.size = outfit, event.shape[1:]
         steps = canvas.doublings
-        widths = [4 * sizes.channels if steps <= EVEN else sizes.channels << step for step in reversed(range(steps))]
-        self.grid = (widths[0], *canvas.grid)
-        self.first = nn.Linear(inputs + outfit.appended, widths[0] * canvas.grid[0] * canvas.grid[1])
+        widths = [4 * channels if steps <= EVEN else channels << step for step in reversed(range(steps))]
+        self.first = Projection(inputs + outfit.appended, (widths[0], *canvas.grid))
         before = [widths[0], *widths[:-1]]
         self.blocks = nn.ModuleList(DoublingBlock(b, a, outfit) for b, a in zip(before, widths, strict=True))
-        self.attentions = nn.ModuleList(
-            attention_at(side, attention, width) for side, width in zip(canvas.sides[1:], widths, strict=True)
-        )
+        self.attentions = attentions(canvas.sides[1:], widths, attention)
         self.norm = outfit.layer(widths[-1])
         self.last = nn.Conv2d(widths[-1], event.shape[0], 3, padding=1)
         self.apply(initialise)
@@ -150,7 +146,7 @@ class ResNetGenerator(Generator):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map codes (and labels) to images."""
-        x = self.first(self.outfit.joined(z, label)).view(len(z), *self.grid)
+        x = self.first(self.outfit.joined(z, label))
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             x = attention(block(x, label))
         return cropped(self.last(torch.relu(normed(self.norm, x, label))), *self.size)
@@ -180,9 +176,7 @@ class ResNetTrunk(Trunk):
 
     def __init__(self, event: Event, sizes: Sizes, outfit: Outfit, *, channels: int = 0, attention: int = 0) -> None:
         super().__init__()
-        sizes = sizes._replace(channels=channels or sizes.channels)
-        sizes.check()
-        canvas = Canvas.of("resnet", event)
+        canvas, channels = canvas_and_channels("resnet", event, sizes, channels)
         even = canvas.doublings <= EVEN
         halvings = max(1, canvas.doublings - 1) if even else canvas.doublings
         sides = canvas.sides[-2::-1][:halvings]
@@ -191,11 +185,11 @@ class ResNetTrunk(Trunk):
         layers: list[nn.Module] = []
         before = event.shape[0] + outfit.appended
         for step, side in enumerate(sides):
-            after = 2 * sizes.channels if even else sizes.channels << step
+            after = 2 * channels if even else channels << step
             layers += [HalvingBlock(before, after, outfit, first=step == 0), attention_at(side, attention, after)]
             before = after
         layers += [HalvingBlock(before, before, outfit, halves=False) for _ in range(2 if even else 1)]
-        self.layers = nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity)), nn.ReLU())
+        self.layers = in_a_row([*layers, nn.ReLU()])
         self.width = before
         self.apply(initialise)
 
