@@ -34,6 +34,24 @@ class Interrupted(UserError):
     """Training was stopped by Ctrl-C or SIGTERM; what was done has been saved."""
 
 
+def check_known(kind: str, name: str, names: Iterable[str]) -> None:
+    """Raise `ConfigurationError`, with the nearest ones, unless a name is one of those that there are.
+
+    Args:
+        kind: what it is the name of.
+        name: what was given.
+        names: those that a user can give.
+
+    Example:
+        >>> check_known("model", "pixelcn", ["gan", "pixelcnn", "vae"])
+        Traceback (most recent call last):
+        triptych.errors.ConfigurationError: no model 'pixelcn'; did you mean pixelcnn?
+    """
+    names = tuple(names)
+    if name not in names:
+        raise ConfigurationError(f"no {kind} {name!r}; {did_you_mean(name, names)}")
+
+
 def did_you_mean(given: str, names: Iterable[str]) -> str:
     """Return a hint with the nearest existing names, to end an error message with.
 

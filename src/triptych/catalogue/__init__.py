@@ -8,7 +8,7 @@ from triptych.catalogue.adversarial import ADVERSARIAL
 from triptych.catalogue.autoregressive import AUTOREGRESSIVE
 from triptych.catalogue.entry import Entry
 from triptych.catalogue.variational import VARIATIONAL
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known, did_you_mean
 
 if TYPE_CHECKING:
     from triptych.event import Event
@@ -30,8 +30,7 @@ def find(name: str) -> Entry:
         >>> find("vae").family
         'variational'
     """
-    if name not in CATALOGUE:
-        raise ConfigurationError(f"no model {name!r}; {did_you_mean(name, CATALOGUE)}")
+    check_known("model", name, CATALOGUE)
     return CATALOGUE[name]
 
 

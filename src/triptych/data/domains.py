@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from triptych.data.source import Source
-from triptych.errors import ConfigurationError, DataError, did_you_mean
+from triptych.errors import DataError, check_known
 from triptych.noise import mix
 
 _DOMAINS = 5
@@ -66,8 +66,7 @@ def divided(source: Source, name: str, seed: int, spec: str) -> Source:
         >>> bool((both.data[:, 0, 0, 0] == both.labels).all()), both.labels.sum()
         (True, tensor(2))
     """
-    if name not in DOMAINS:
-        raise ConfigurationError(f"no domains {name!r}; {did_you_mean(name, DOMAINS)}")
+    check_known("domains", name, DOMAINS)
     if source.levels is None:
         raise DataError(f"{spec} holds vectors: --domains makes a second domain of images; leave it out")
     height, width = source.data.shape[2:]

@@ -23,7 +23,7 @@ from triptych.distributions.priors import (
     resolve_prior,
 )
 from triptych.distributions.vectors import Gaussian, GaussianMixture
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import check_known
 from triptych.event import Event
 
 __all__ = [
@@ -79,8 +79,7 @@ def resolve_law(pixels: str | type[Law], event: Event, vectors: str = "gaussian"
         else:
             pixels = "categorical" if event.levels <= MOST_FREE_LEVELS else "logistic-mixture"
     if isinstance(pixels, str):
-        if pixels not in LAWS:
-            raise ConfigurationError(f"no pixel law {pixels!r}; {did_you_mean(pixels, ['auto', *LAWS])}")
+        check_known("pixel law", pixels, ["auto", *LAWS])
         pixels = LAWS[pixels]
     pixels.check(event)
     return pixels

@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent, Normal
 from torch.distributions import kl_divergence as registered_kl
 
 from triptych.distributions.latents import DiagonalNormal
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.noise import Noise
 
@@ -158,8 +158,7 @@ def resolve_prior(prior: str | Prior, setting: PriorSetting) -> Prior:
         (4,)
     """
     if isinstance(prior, str):
-        if prior not in PRIORS:
-            raise ConfigurationError(f"no prior {prior!r}; {did_you_mean(prior, PRIORS)}")
+        check_known("prior", prior, PRIORS)
         return PRIORS[prior].made(setting)
     if not isinstance(prior, Prior):
         raise ConfigurationError(f"prior={prior!r}: expected a name, one of {', '.join(PRIORS)}, or a Prior")

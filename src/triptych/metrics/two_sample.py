@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from triptych.errors import ConfigurationError, DataError, did_you_mean
+from triptych.errors import DataError, check_known
 from triptych.noise import Noise
 
 CLASSIFIERS = ("logistic", "neighbours")
@@ -57,8 +57,7 @@ def two_sample(a: Tensor, b: Tensor, *, classifier: str = "logistic", seed: int 
     """
     from scipy.stats import binom  # type: ignore[import-untyped]
 
-    if classifier not in CLASSIFIERS:
-        raise ConfigurationError(f"no classifier {classifier!r}; {did_you_mean(classifier, CLASSIFIERS)}")
+    check_known("classifier", classifier, CLASSIFIERS)
     if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[1]:
         raise DataError(f"features {tuple(a.shape)} and {tuple(b.shape)}: expected (N, F), equal F")
     n = min(len(a), len(b))

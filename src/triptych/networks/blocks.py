@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.processes import sharing, summed
 
 
@@ -35,12 +35,8 @@ class Sizes(NamedTuple):
             raise ConfigurationError(f"hidden={self.hidden}, channels={self.channels}: expected at least 1 of each")
         if self.layers < 0:
             raise ConfigurationError(f"layers={self.layers}: expected the number of hidden layers, 0 for a linear map")
-        if self.activation not in ACTIVATIONS:
-            hint = did_you_mean(self.activation, ACTIVATIONS)
-            raise ConfigurationError(f"no activation {self.activation!r}; {hint}")
-        if self.upsampling not in UPSAMPLING:
-            hint = did_you_mean(self.upsampling, UPSAMPLING)
-            raise ConfigurationError(f"no upsampling {self.upsampling!r}; {hint}")
+        check_known("activation", self.activation, ACTIVATIONS)
+        check_known("upsampling", self.upsampling, UPSAMPLING)
 
 
 class LeakyReLU(nn.LeakyReLU):

@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.networks.blocks import LeakyReLU, Perceptron, Sizes, conditioned, with_label
 
@@ -121,8 +121,7 @@ def auto_network(name: str, event: Event) -> str:
         return "conv" if fits else "mlp"
     if not isinstance(name, str):
         raise ConfigurationError(f"{name!r} was given as a network: expected 'auto', 'mlp', 'conv', or an nn.Module")
-    if name not in ("mlp", "conv"):
-        raise ConfigurationError(f"no network {name!r}; {did_you_mean(name, ['auto', 'conv', 'mlp'])}")
+    check_known("network", name, ["auto", "conv", "mlp"])
     if name == "conv" and not fits:
         raise ConfigurationError(f"'conv' takes images of at least 8×8, the data is a {event}: try 'mlp'")
     return name

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known, did_you_mean
 from triptych.networks.blocks import BatchNorm
 from triptych.networks.reference import VirtualBatchNorm
 from triptych.specs import chosen
@@ -147,8 +147,7 @@ def resolve_norm(what: str, spec: str, usual: str, allowed: tuple[str, ...]) -> 
     name = spec.partition(":")[0]
     if name == "auto":
         raise ConfigurationError(f"{what}={spec!r}: 'auto' takes no options")
-    if name not in allowed:
-        raise ConfigurationError(f"no {what} {name!r}; {did_you_mean(name, ['auto', *allowed])}")
+    check_known(what, name, ["auto", *allowed])
     norm = chosen(what, spec, NORMS)()
     assert isinstance(norm, Norm)
     return norm

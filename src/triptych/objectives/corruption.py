@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.noise import Noise
 
@@ -122,8 +122,7 @@ def resolve_corruption(corruption: str | Corruption, amount: float, event: Event
         return partial(_watched, corruption)
     if corruption == "none":
         return None
-    if corruption not in CORRUPTIONS:
-        raise ConfigurationError(f"no corruption {corruption!r}; {did_you_mean(corruption, ['none', *CORRUPTIONS])}")
+    check_known("corruption", corruption, ["none", *CORRUPTIONS])
     if corruption == "salt-and-pepper" and not event.is_image:
         raise ConfigurationError(f"salt-and-pepper makes pixels white or black, and a {event} has none: try masking")
     most = math.inf if corruption == "gaussian" else 1.0

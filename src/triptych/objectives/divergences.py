@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.specs import chosen
 
 BEND = 10.0
@@ -130,8 +130,7 @@ class Divergence:
             ConfigurationError: for an unknown activation, or one with values where the conjugate is infinite.
         """
         name = self.activation if activation == "auto" else activation
-        if name not in ACTIVATIONS:
-            raise ConfigurationError(f"no activation {name!r}; {did_you_mean(name, [*ACTIVATIONS, 'auto'])}")
+        check_known("activation", name, [*ACTIVATIONS, "auto"])
         if not self._allows(name):
             fitting = " or ".join(other for other in ACTIVATIONS if self._allows(other))
             domain = f"on [{self.start:g}, {self.end:g}]" if self.start > -math.inf else f"below {self.end:.3g}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import check_known
 from triptych.objectives.adversarial import LOSSES, Loss, Play
 from triptych.objectives.divergences import DIVERGENCES, Divergence
 
@@ -39,8 +39,7 @@ def play(
         >>> play(divergence("pearson"), torch.ones(1), torch.full((1,), 2.0), generator="direct")   # f*(2) = 3
         Play(critic=tensor([2.]), generator=tensor([-3.]))
     """
-    if generator not in GENERATORS:
-        raise ConfigurationError(f"no generator's objective {generator!r}; {did_you_mean(generator, GENERATORS)}")
+    check_known("generator's objective", generator, GENERATORS)
     of_fake = divergence.output(fake, activation)
     conjugate = divergence.at(of_fake)
     critic = conjugate - divergence.output(real, activation).t

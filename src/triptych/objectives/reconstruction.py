@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from triptych.distributions import LAWS, Law, resolve_law
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 
 
@@ -121,6 +121,6 @@ def resolve_output(loss: str | type[Law], event: Event) -> Output:
     """
     if loss == "squared":
         return SquaredError(event)
-    if isinstance(loss, str) and loss not in ("likelihood", *LAWS):
-        raise ConfigurationError(f"no loss {loss!r}; {did_you_mean(loss, ['squared', 'likelihood', *LAWS])}")
+    if isinstance(loss, str):
+        check_known("loss", loss, ["squared", "likelihood", *LAWS])
     return NegativeLogLikelihood(event, resolve_law("auto" if loss == "likelihood" else loss, event))

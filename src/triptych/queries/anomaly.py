@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from triptych.data.examples import Examples
-from triptych.errors import ConfigurationError, DataError, did_you_mean
+from triptych.errors import ConfigurationError, DataError, check_known
 from triptych.models.base import Model
 from triptych.models.questions import Bounded, Label, Reconstructor, Seed
 from triptych.queries.codes import shades
@@ -46,8 +46,7 @@ def measure_of(model: Model, by: str = "auto") -> str:
     """
     if by == "auto":
         by = "reconstruction" if isinstance(model, Reconstructor) and not isinstance(model, Bounded) else "bound"
-    if by not in MEASURES:
-        raise ConfigurationError(f"no score by {by!r}; {did_you_mean(by, ['auto', *MEASURES])}")
+    check_known("score by", by, ["auto", *MEASURES])
     query, _ = MEASURES[by]
     getattr(model, query)  # it says so if the model does not answer
     return by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import check_known
 from triptych.recipes.adversarial import ADVERSARIAL
 from triptych.recipes.autoregressive import AUTOREGRESSIVE
 from triptych.recipes.recipe import DATA, KINDS, Recipe
@@ -24,6 +24,5 @@ def find_recipe(name: str) -> Recipe:
         >>> find_recipe("pixelcnn-mnist").published
         '81.30 nats (van den Oord et al. 2016, Pixel Recurrent Neural Networks, table 4)'
     """
-    if name not in RECIPES:
-        raise ConfigurationError(f"no recipe {name!r}; {did_you_mean(name, RECIPES)}")
+    check_known("recipe", name, RECIPES)
     return RECIPES[name]

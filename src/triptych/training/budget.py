@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,6 @@ def learning_rate_factor(schedule: str, warmup: int, step: int, fraction: float)
 
 def check_schedule(schedule: str, warmup: int) -> None:
     """Raise `ConfigurationError` for an unknown schedule or a negative warm-up."""
-    if schedule not in SCHEDULES:
-        raise ConfigurationError(f"no schedule {schedule!r}; {did_you_mean(schedule, SCHEDULES)}")
+    check_known("schedule", schedule, SCHEDULES)
     if warmup < 0:
         raise ConfigurationError(f"warmup={warmup}: expected a number of steps from 0")

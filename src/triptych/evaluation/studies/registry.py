@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import check_known
 from triptych.evaluation.subject import Subject
 from triptych.metrics.figure import Figure
 
@@ -67,7 +67,6 @@ def find_study(name: str) -> Study:
     Raises:
         ConfigurationError: for a name that is not there, with the nearest ones.
     """
-    if name not in STUDIES:
-        raise ConfigurationError(f"no study {name!r}; {did_you_mean(name, STUDIES)}")
+    check_known("study", name, STUDIES)
     found: Study = getattr(import_module(f"triptych.evaluation.studies.{STUDIES[name]}"), name.replace("-", "_"))
     return found

@@ -13,7 +13,7 @@ from triptych.data.batches import Batch
 from triptych.distributions import Law
 from triptych.distributions.pixels import quantile
 from triptych.distributions.sharpness import Sharpness
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.models.autoregressive.base import Steps
 from triptych.models.autoregressive.dense import Dense, MaskedSteps
@@ -84,8 +84,7 @@ class MADE(Dense):
         super().__init__(event, pixels, ordering, classes)
         if hidden < 1 or layers < 1 or masks < 1:
             raise ConfigurationError(f"hidden={hidden}, layers={layers}, masks={masks}: expected at least 1 of each")
-        if orders not in ORDERS:
-            raise ConfigurationError(f"no orders {orders!r}; {did_you_mean(orders, ORDERS)}")
+        check_known("orders", orders, ORDERS)
         self.masks, self.orders = masks, orders
         sizes = (self.sites, self.site.dims, self.site_features)
         self.network = MaskedMLP(*sizes, [hidden] * layers, direct, classes)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.distributions import Law, resolve_law
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.models.autoregressive.base import Autoregressive, Steps
 from triptych.models.autoregressive.convolutional import Frame
@@ -94,8 +94,7 @@ class MultiScalePixelCNN(Autoregressive):
     ) -> None:
         if not event.is_image:
             raise ConfigurationError(f"a multi-scale model is one of images, the data is a {event}: try pixelcnn")
-        if network not in NETWORKS:
-            raise ConfigurationError(f"no network {network!r}; {did_you_mean(network, NETWORKS)}")
+        check_known("network", network, NETWORKS)
         super().__init__(event, resolve_law(pixels, event), order_of_scales(event.shape[1:], scales), classes)
         colours, height, width = event.shape
         coupled = 1 if self.law.joint else colours

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.models.autoregressive.base import Steps
 from triptych.models.autoregressive.dense import Dense
@@ -57,8 +57,7 @@ class NADE(Dense):
         super().__init__(event, pixels, ordering, classes)
         if hidden < 1:
             raise ConfigurationError(f"hidden={hidden}: expected at least 1 unit")
-        if activation not in ACTIVATIONS:
-            raise ConfigurationError(f"no activation {activation!r}; {did_you_mean(activation, ACTIVATIONS)}")
+        check_known("activation", activation, ACTIVATIONS)
         sizes = (self.sites, self.site.dims, self.site_features, hidden)
         self.network = SharedHidden(*sizes, ACTIVATIONS[activation], classes)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.models.autoregressive.base import Steps
 from triptych.models.autoregressive.convolutional import Convolutional, Frame
@@ -69,8 +69,7 @@ class PixelRNN(Convolutional):
         classes: int = 0,
     ) -> None:
         super().__init__(event, pixels, ordering, classes)
-        if layer not in LAYERS:
-            raise ConfigurationError(f"no layer {layer!r}; {did_you_mean(layer, LAYERS)}")
+        check_known("layer", layer, LAYERS)
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise ConfigurationError(f"kernel_size={kernel_size}: expected an odd number from 3")
         if layers < 1 or channels < 1:

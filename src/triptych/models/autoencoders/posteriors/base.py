@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from triptych.distributions import DiagonalNormal
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.noise import Noise
 
 POSTERIORS: dict[str, type[Posterior]] = {}
@@ -100,8 +100,7 @@ def resolve_posterior(posterior: str | Posterior, setting: PosteriorSetting) -> 
     """
     setting.check()
     if isinstance(posterior, str):
-        if posterior not in POSTERIORS:
-            raise ConfigurationError(f"no posterior {posterior!r}; {did_you_mean(posterior, POSTERIORS)}")
+        check_known("posterior", posterior, POSTERIORS)
         return POSTERIORS[posterior](setting)
     if not isinstance(posterior, Posterior):
         raise ConfigurationError(f"posterior={posterior!r}: expected a name, one of {', '.join(POSTERIORS)}")
