@@ -31,7 +31,6 @@ def posterior_collapse(records: Sequence[Record]) -> Finding | None:
         return None
     active, units = int(last[-1][ACTIVE]), int(last[-1][ACTIVE] + last[-1][INACTIVE])
     return Finding(
-        "posterior collapse",
         f"{active} of {units} units of the code depend on the example",
         f"{COLLAPSED:.0%} do not",
         int(last[0]["step"]),
@@ -50,7 +49,6 @@ def exploding_gradients(records: Sequence[Record]) -> Finding | None:
         last = still(seen, lambda r, key=key, limit=limit: r[key] > limit)  # type: ignore[misc]
         if len(last) >= WARM:
             return Finding(
-                "exploding gradients",
                 f"the norm of {key.removesuffix(NORM)}'s gradient is {last[-1][key]:.3g}, in the beginning {early:.3g}",
                 f"above {limit:.3g}, {GROWN:g} times that of the beginning",
                 int(last[0]["step"]),
@@ -68,7 +66,6 @@ def non_finite_figures(records: Sequence[Record]) -> Finding | None:
     key, step = found[-1]
     player, what, where = key.removeprefix(NON_FINITE).split("/", 2)
     return Finding(
-        "non-finite figures",
         f"{player}'s {what} was no number" + (f"; {where}" if where else ""),
         "any figure is NaN or infinite",
         int(step),
@@ -84,7 +81,6 @@ def few_examples(records: Sequence[Record]) -> Finding | None:
         return None
     count, differ = int(seen[EXAMPLES_SEEN]), int(seen.get(DISTINCT, seen[EXAMPLES_SEEN]))
     return Finding(
-        "few examples",
         f"{count} training examples" + (f", {differ} of them different" if differ < count else ""),
         f"fewer than {FEW}",
         0,
@@ -99,7 +95,6 @@ def missing_labels(records: Sequence[Record]) -> Finding | None:
     if seen is None or seen[LABELS_SEEN] >= seen[LABELS]:
         return None
     return Finding(
-        "missing labels",
         f"the data has {int(seen[LABELS_SEEN])} of the model's {int(seen[LABELS])} labels",
         "any has no example",
         0,

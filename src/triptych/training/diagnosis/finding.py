@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from triptych.training.logging import Record
 
@@ -13,22 +13,22 @@ class Finding:
     """What is wrong with a training.
 
     Args:
-        name: of what happened.
         seen: what was seen, in words.
         threshold: from what on it is told.
         since: round after which it was first seen, and ever since.
         advice: what to try.
+        name: of what happened; it is the detector's, who gives it.
 
     Example:
-        >>> print(Finding("posterior collapse", "0 of 8 units are active", "90 % are not", 300, "--free-bits 0.1"))
+        >>> print(Finding("0 of 8 units are active", "90 % are not", 300, "--free-bits 0.1", "posterior collapse"))
         posterior collapse since round 300: 0 of 8 units are active (told if 90 % are not); try --free-bits 0.1
     """
 
-    name: str
     seen: str
     threshold: str
     since: int
     advice: str
+    name: str = ""
 
     def __str__(self) -> str:
         """Return it in one line."""
@@ -47,13 +47,18 @@ class Detector:
         summary: what it looks at, in a sentence.
         needs: the figures that it reads; it has looked if any record has one of them. A name that begins with "/"
             stands for all that end with it.
-        detect: from the records of a run to what it finds at their end, if anything.
+        detect: from the records of a run to what it finds at their end, if anything; the name is left out.
     """
 
     name: str
     summary: str
     needs: tuple[str, ...]
     detect: Detect
+
+    def find(self, records: Sequence[Record]) -> Finding | None:
+        """Return what it finds at the end of some records, under its name."""
+        found = self.detect(records)
+        return found and replace(found, name=self.name)
 
     def looks(self, records: Sequence[Record]) -> bool:
         """Return whether the records have what it reads."""
@@ -82,7 +87,7 @@ def diagnosed(records: Sequence[Record]) -> list[Finding]:
     >>> diagnosed([{"step": 500, "seconds": 1.0, "model/distortion": 90.0}])
     []
     """
-    return [found for one in DETECTORS.values() if (found := one.detect(records)) is not None]
+    return [found for one in DETECTORS.values() if (found := one.find(records)) is not None]
 
 
 def still(records: Sequence[Record], holds: Callable[[Record], bool]) -> Sequence[Record]:

@@ -76,7 +76,6 @@ def critic_wins(records: Sequence[Record]) -> Finding | None:
         return None
     end = last[-1]
     return Finding(
-        "critic wins",
         f"its AUC is {end[AUC]:.3f}, samples lie {end[ENERGY]:.2f} from the data, the generator's gradient is "
         f"{end.get(GENERATOR, 0.0) / (largest or 1.0):.2g} of its largest",
         f"AUC above {SURE} while the distance is above {POOR} or the gradient below {VANISHED:g}",
@@ -92,7 +91,6 @@ def saturating_loss(records: Sequence[Record]) -> Finding | None:
     if not last:
         return None
     return Finding(
-        "saturating loss",
         f"the slope of the generator's loss at its samples is {last[-1][SLOPE]:.2g}",
         f"below {FLAT}",
         int(last[0]["step"]),
@@ -110,7 +108,6 @@ def generator_wins(records: Sequence[Record]) -> Finding | None:
     if not last:
         return None
     return Finding(
-        "generator wins",
         f"the critic's AUC is {last[-1][AUC]:.2f}, samples lie {last[-1][ENERGY]:.2f} from the data",
         f"AUC below {LOST}, or below 0.6 while the distance is above {POOR}",
         int(last[0]["step"]),
@@ -130,7 +127,6 @@ def dead_critic(records: Sequence[Record]) -> Finding | None:
     if not last:
         return None
     return Finding(
-        "dead critic",
         f"its output has a spread of {last[-1][SPREAD]:.2g}, its gradient a norm of {last[-1].get(CRITIC, 0.0):.2g}",
         f"the spread is below {MUTE:g}, or the gradient 1e-4 of its largest",
         int(last[0]["step"]),
@@ -150,7 +146,6 @@ def still_generator(records: Sequence[Record]) -> Finding | None:
     if not last:
         return None
     return Finding(
-        "still generator",
         f"fixed codes make what they made: their distances changed by {last[-1]['change']:.1g}",
         f"by less than {STILL:g}, relatively",
         int(last[0]["step"]),
@@ -189,7 +184,6 @@ def mode_collapse(records: Sequence[Record]) -> Finding | None:
     end = last[-1]
     covered = f", {int(end[MODES])} of {int(end[MODES_OF])} modes" if MODES in end else ""
     return Finding(
-        "mode collapse",
         f"samples have {end[VARIETY]:.0%} of the data's pairwise distance, {end[KINDS]:.0%} of its classes{covered}"
         + (", and never had enough" if young else ""),
         f"below {NARROW:.0%} of the distance or {FEW_KINDS:.0%} of classes or modes",
@@ -207,7 +201,6 @@ def memorisation(records: Sequence[Record]) -> Finding | None:
     if not last:
         return None
     return Finding(
-        "memorisation",
         f"a sample's nearest training example is {last[-1][NOVELTY]:.2f} times as near as another example would be",
         f"below {COPIED}, relative to the neighbourhood",
         int(last[0]["step"]),
@@ -242,7 +235,6 @@ def oscillation(records: Sequence[Record]) -> Finding | None:
     if turns < TURNING or after < max(FAR, 0.8 * before):
         return None
     return Finding(
-        "oscillation",
         f"{turns:.0%} of the samples change class between examinations, their distance went from {before:.2f} to "
         f"{after:.2f}",
         f"more than {TURNING:.0%} do while the distance is above {FAR} and falls by less than a fifth",
