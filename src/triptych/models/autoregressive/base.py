@@ -63,17 +63,22 @@ class Autoregressive(SharpSampler, Density, Completer):
     ) -> None:
         super().__init__(event, classes, embedding)
         self.law = law
+        self.rate = 1e-3
+        """The learning rate, unless the user gives another."""
         self.order = Order(event, ordering)
         self.site = self.order.site(law.joint)
         """The event of one site, but for a vector's units, which differ from one coordinate to the next."""
         self.sites = event.dims // self.site.dims
+        self.pixel_sites = self.sites // self.order.pixels
+        """How many sites a pixel (or coordinate) has."""
         self.site_features = law.channels(self.site)
         """How many numbers the law takes at a site."""
 
     @property
     def players(self) -> tuple[Player, ...]:
         """One player: maximum likelihood."""
-        return (Player("model", list(self.children()), self.objective, optimizer=partial(torch.optim.Adam, lr=1e-3)),)
+        adam = partial(torch.optim.Adam, lr=self.rate)
+        return (Player("model", list(self.children()), self.objective, optimizer=adam),)
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return the negative log-likelihood in nats."""
@@ -100,8 +105,7 @@ class Autoregressive(SharpSampler, Density, Completer):
         """Return features in the law's layout as `(B, sites, P)`."""
         if not self.event.is_image:
             return features.view(len(features), self.sites, -1)
-        colours = 1 if self.law.joint else self.event.shape[0]
-        split = features.view(len(features), colours, -1, self.order.pixels)
+        split = features.view(len(features), self.pixel_sites, -1, self.order.pixels)
         return split.permute(0, 3, 1, 2).reshape(len(features), self.sites, -1)
 
     def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from triptych.distributions import Law, resolve_law
@@ -12,6 +13,7 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoregressive.base import Autoregressive, Steps
 from triptych.networks.incremental import incremental_pass
+from triptych.networks.passes import Pass
 
 
 class Frame(NamedTuple):
@@ -25,6 +27,23 @@ class Frame(NamedTuple):
     width: int
     colours: int
     """How many of its numbers are drawn one after the other: channels are divided into as many equal blocks."""
+
+    def shared(self, channels: int) -> int:
+        """Round channels up to a multiple of the colours, which share them equally."""
+        return -(-channels // self.colours) * self.colours
+
+    def steps(self, network: nn.Module, n: int, device: torch.device, **statics: Tensor | None) -> Pass:
+        """Return a pass of a network over this grid, in which its every hidden unit is computed once."""
+        size = (self.height, self.width)
+        return incremental_pass(network, n, size, self.inputs, self.colours, device, **statics)
+
+
+def check_sizes(kernel_size: int, layers: int, channels: int) -> None:
+    """Raise `ConfigurationError` for an even kernel, or fewer than 1 layer or channel."""
+    if kernel_size < 3 or kernel_size % 2 == 0:
+        raise ConfigurationError(f"kernel_size={kernel_size}: expected an odd number from 3")
+    if layers < 1 or channels < 1:
+        raise ConfigurationError(f"layers={layers}, channels={channels}: expected at least 1 of each")
 
 
 class Convolutional(Autoregressive):
@@ -56,8 +75,7 @@ class Convolutional(Autoregressive):
                 "a convolution needs neighbours to stay neighbours: for images the ordering is raster or reverse"
             )
         colours, height, width = event.shape if event.is_image else (1, 1, event.dims)
-        coupled = 1 if self.law.joint else colours
-        self.frame = Frame(colours, self.site_features * coupled, height, width, coupled)
+        self.frame = Frame(colours, self.site_features * self.pixel_sites, height, width, self.pixel_sites)
 
     def features(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return the network's features of all positions, in the law's layout."""
@@ -66,6 +84,4 @@ class Convolutional(Autoregressive):
 
     def steps(self, n: int, label: Tensor | None) -> Steps:
         """Return a pass in which the network's every hidden unit is computed once."""
-        frame = self.frame
-        size = (frame.height, frame.width)
-        return incremental_pass(self.network, n, size, frame.inputs, frame.colours, self.device, label=label)
+        return self.frame.steps(self.network, n, self.device, label=label)

@@ -42,9 +42,8 @@ class Dense(Autoregressive):
         found = self.of_sites(self.order.by_site(x, self.law.joint), label)
         if not self.event.is_image:
             return found.flatten(1)
-        colours, height, width = self.event.shape
-        split = found.reshape(len(x), self.order.pixels, 1 if self.law.joint else colours, -1)
-        return split.permute(0, 2, 3, 1).reshape(len(x), -1, height, width)
+        split = found.reshape(len(x), self.order.pixels, self.pixel_sites, -1)
+        return split.permute(0, 2, 3, 1).reshape(len(x), -1, *self.event.shape[1:])
 
 
 class MaskedSteps(Steps):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +11,6 @@ from triptych.distributions import Law
 from triptych.event import Event
 from triptych.models.autoregressive.base import Steps
 from triptych.models.autoregressive.dense import Dense, MaskedSteps
-from triptych.models.base import Player
 from triptych.networks.dense_causal import MaskedMLP
 
 
@@ -50,14 +48,9 @@ class FVBN(Dense):
     ) -> None:
         super().__init__(event, pixels, ordering, classes)
         self.network = MaskedMLP(self.sites, self.site.dims, self.site_features, classes=classes)
-
-    @property
-    def players(self) -> tuple[Player, ...]:
-        """One player: maximum likelihood."""
         # A step of Adam moves a feature by up to the rate times the number of inputs, whose signs agree in
         # bright and dark images: by no more than 1, or images of thousands of numbers diverge.
-        adam = partial(torch.optim.Adam, lr=min(5e-3, 1 / self.event.dims))
-        return (Player("model", [self.network], self.objective, optimizer=adam),)
+        self.rate = min(5e-3, 1 / event.dims)
 
     def of_sites(self, values: Tensor, label: Tensor | None) -> Tensor:
         """Return the features `(B, sites, P)` of all sites, from their scaled values `(B, sites, V)`."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.autoregressive.convolutional import Convolutional, Frame
+from triptych.models.autoregressive.convolutional import Convolutional, Frame, check_sizes
 from triptych.networks.gated import GatedConvNet, Given
 
 
@@ -68,17 +67,14 @@ def gated_network(
     Raises:
         ConfigurationError: for an even kernel, or fewer than 1 layer or channel.
     """
-    if kernel_size < 3 or kernel_size % 2 == 0:
-        raise ConfigurationError(f"kernel_size={kernel_size}: expected an odd number from 3")
-    if layers < 1 or channels < 1:
-        raise ConfigurationError(f"layers={layers}, channels={channels}: expected at least 1 of each")
+    check_sizes(kernel_size, layers, channels)
     reach = kernel_size // 2
     if not event.is_image:  # of a vector, every coordinate before is seen
         reach = max(reach, -(-(frame.width - 1) // layers))
     return GatedConvNet(
         frame.inputs,
         frame.outputs,
-        -(-channels // frame.colours) * frame.colours,
+        frame.shared(channels),
         layers,
         reach,
         frame.colours,

@@ -20,7 +20,7 @@ from triptych.models.autoregressive.dense import Dense, MaskedSteps
 from triptych.models.autoregressive.order import Order
 from triptych.models.base import Terms
 from triptych.models.completion import Filled
-from triptych.networks.dense_causal import MaskedMLP
+from triptych.networks.dense_causal import MaskedMLP, Wiring
 from triptych.noise import Noise, mix
 
 ORDERS = ("same", "each", "any")
@@ -109,8 +109,7 @@ class MADE(Dense):
         if pixels is not None:
             own = self.order.permutation
             member.order = Order(self.event, (pixels if own is None else own[pixels]).tolist())
-            each = self.sites // self.order.pixels
-            member.moved = (pixels[:, None] * each + torch.arange(each)).flatten()
+            member.moved = (pixels[:, None] * self.pixel_sites + torch.arange(self.pixel_sites)).flatten()
         return member
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
@@ -167,14 +166,17 @@ class MADE(Dense):
         return self._network(values.index_select(1, torch.argsort(moved)), label).index_select(1, moved)
 
     def _network(self, values: Tensor, label: Tensor | None) -> Tensor:
-        place = None if self.moved is None else torch.argsort(self.moved)
-        out: Tensor = self.network(values, label, self.network.wiring(_stream(self.number, 0), place))
+        out: Tensor = self.network(values, label, self._wiring())
         return out
+
+    def _wiring(self) -> Wiring:
+        """Return which units are connected under the first member's masks."""
+        place = None if self.moved is None else torch.argsort(self.moved)
+        return self.network.wiring(_stream(self.number, 0), place)
 
     def steps(self, n: int, label: Tensor | None) -> Steps:
         """Return a pass of the first member, in which every hidden unit is computed once."""
-        place = None if self.moved is None else torch.argsort(self.moved)
-        return MaskedSteps(self.network, self.network.wiring(_stream(self.number, 0), place), n, label)
+        return MaskedSteps(self.network, self._wiring(), n, label)
 
     def completes_exactly(self, known: Tensor) -> bool:
         """Return whether what is known comes before all that is not in every member's order."""

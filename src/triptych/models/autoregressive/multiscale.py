@@ -15,8 +15,6 @@ from triptych.models.autoregressive.convolutional import Frame
 from triptych.models.autoregressive.gated import gated_network
 from triptych.networks import CausalConvNet
 from triptych.networks.gated import Given
-from triptych.networks.incremental import incremental_pass
-from triptych.networks.passes import Pass
 
 NETWORKS = ("gated", "pixelcnn")
 
@@ -97,16 +95,17 @@ class MultiScalePixelCNN(Autoregressive):
         check_known("network", network, NETWORKS)
         super().__init__(event, resolve_law(pixels, event), order_of_scales(event.shape[1:], scales), classes)
         colours, height, width = event.shape
-        coupled = 1 if self.law.joint else colours
-        channels = -(-channels // coupled) * coupled
-        networks: list[nn.Module] = []
-        self.frames: list[Frame] = []
+        features = self.site_features * self.pixel_sites
+        self.frames = [
+            Frame(colours, features, -(-height // 2**scale), -(-width // 2**scale), self.pixel_sites)
+            for scale in reversed(range(scales))
+        ]
         """The grid of each scale, from the smallest on."""
-        for scale in reversed(range(scales)):
-            size = (-(-height // 2**scale), -(-width // 2**scale))
-            self.frames.append(Frame(colours, self.site_features * coupled, *size, coupled))
+        channels = self.frames[0].shared(channels)
+        networks: list[nn.Module] = []
+        for frame in self.frames:
             given = Given(classes, condition=channels if networks else 0)
-            inner = _network(network, event, self.frames[-1], channels, layers, kernel_size, given)
+            inner = _network(network, event, frame, channels, layers, kernel_size, given)
             networks.append(Upscaler(inner, colours, channels) if networks else inner)
         self.networks = nn.ModuleList(networks)
 
@@ -161,16 +160,8 @@ class _Scales(Steps):
         self.places = [place for place, is_known in enumerate(self.known) if not is_known]
         self.first = self.ends[self.scale - 1] if self.scale else 0
         self.reached = 0
-        self.inner: Pass = incremental_pass(
-            self.model.networks[self.scale],
-            len(own),
-            (frame.height, frame.width),
-            frame.inputs,
-            frame.colours,
-            self.model.device,
-            label=self.label,
-            condition=condition,
-        )
+        network, device = self.model.networks[self.scale], self.model.device
+        self.inner = frame.steps(network, len(own), device, label=self.label, condition=condition)
 
     def place(self, site: int) -> int:
         """Return where a site is in the raster of its scale, all known ones before it told."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.autoregressive.convolutional import Convolutional
+from triptych.models.autoregressive.convolutional import Convolutional, check_sizes
 from triptych.networks import CausalConvNet
 
 
@@ -49,10 +48,7 @@ class PixelCNN(Convolutional):
         classes: int = 0,
     ) -> None:
         super().__init__(event, pixels, ordering, classes)
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise ConfigurationError(f"kernel_size={kernel_size}: expected an odd number from 3")
-        if layers < 1 or channels < 1:
-            raise ConfigurationError(f"layers={layers}, channels={channels}: expected at least 1 of each")
+        check_sizes(kernel_size, layers, channels)
         frame = self.frame
         reach = max(kernel_size // 2, -(-(frame.width - 1) // layers))  # of a vector, every coordinate before is seen
         kernel = (kernel_size, kernel_size) if event.is_image else (1, 2 * reach + 1)

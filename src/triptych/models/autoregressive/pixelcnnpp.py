@@ -72,7 +72,7 @@ class PixelCNNPlusPlus(Convolutional):
             frame.inputs,
             frame.outputs,
             size,
-            -(-channels // frame.colours) * frame.colours,
+            frame.shared(channels),
             blocks,
             min(scales, resolutions(min(size))),
             dropout,

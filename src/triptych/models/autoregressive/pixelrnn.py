@@ -9,12 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError, check_known
+from triptych.errors import check_known
 from triptych.event import Event
 from triptych.models.autoregressive.base import Steps
-from triptych.models.autoregressive.convolutional import Convolutional, Frame
+from triptych.models.autoregressive.convolutional import Convolutional, Frame, check_sizes
 from triptych.networks.diagonal import DiagonalBiLSTM, DiagonalLSTM
-from triptych.networks.incremental import incremental_pass
 from triptych.networks.masked import MaskedConv2d
 from triptych.networks.recurrent import RowLSTM
 
@@ -70,10 +69,7 @@ class PixelRNN(Convolutional):
     ) -> None:
         super().__init__(event, pixels, ordering, classes)
         check_known("layer", layer, LAYERS)
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise ConfigurationError(f"kernel_size={kernel_size}: expected an odd number from 3")
-        if layers < 1 or channels < 1:
-            raise ConfigurationError(f"layers={layers}, channels={channels}: expected at least 1 of each")
+        check_sizes(kernel_size, layers, channels)
         self.margin = int(layer == "diagonal-bi" and self.frame.height > 1)
         """Blank columns on the right."""
         self.network = RecurrentNet(self.frame, layer, channels, layers, kernel_size, classes)
@@ -100,10 +96,9 @@ class Margined(Steps):
     """
 
     def __init__(self, model: PixelRNN, n: int, label: Tensor | None) -> None:
-        frame = model.frame
-        size = (frame.height, frame.width + model.margin)
-        self.inner = incremental_pass(model.network, n, size, frame.inputs, frame.colours, model.device, label=label)
-        self.sites, self.blanks = frame.width * frame.colours, model.margin * frame.colours
+        frame = model.frame._replace(width=model.frame.width + model.margin)
+        self.inner = frame.steps(model.network, n, model.device, label=label)
+        self.sites, self.blanks = model.frame.width * frame.colours, model.margin * frame.colours
         self.blank = torch.zeros(n, frame.inputs // frame.colours, device=model.device)
 
     def features(self, site: int) -> Tensor:
