@@ -18,8 +18,9 @@ from sklearn.neighbors import KernelDensity  # type: ignore[import-untyped]
 
 from triptych.data import load
 from triptych.evaluation.protocol import KERNELS
-from triptych.evaluation.studies.parzen import kernel_log_density, parzen_estimate, points_of
+from triptych.evaluation.studies.parzen import points_of
 from triptych.metrics.figure import mean_and_error
+from triptych.metrics.kernel_density import kernel_log_density, parzen_estimate
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from triptych.evaluation import METRICS, Protocol, Subject, Unanswered
 from triptych.evaluation.studies import annealed
 from triptych.evaluation.studies.annealed import Annealer, annealer, annealing
 from triptych.evaluation.studies.evidence import likelihood
-from triptych.evaluation.studies.parzen import kernel_log_density, points, points_of
+from triptych.evaluation.studies.parzen import points, points_of
 from triptych.metrics.hamiltonian import Target
+from triptych.metrics.kernel_density import kernel_log_density
 
 Split = tuple[Examples, Examples]
 

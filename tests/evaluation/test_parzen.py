@@ -18,17 +18,10 @@ from tests.program import refused, well
 from triptych.data import Examples
 from triptych.errors import DataError
 from triptych.evaluation import Protocol, Subject, Unanswered
-from triptych.evaluation.studies import parzen as module
-from triptych.evaluation.studies.parzen import (
-    BANDWIDTHS,
-    kernel_log_density,
-    parzen,
-    parzen_estimate,
-    parzen_sklearn,
-    points_of,
-    units_of,
-)
+from triptych.evaluation.studies.parzen import parzen, parzen_sklearn, points_of, units_of
 from triptych.event import Event
+from triptych.metrics import kernel_density
+from triptych.metrics.kernel_density import BANDWIDTHS, kernel_log_density, parzen_estimate
 from triptych.models.questions import Sampler
 from triptych.noise import Noise
 
@@ -49,8 +42,8 @@ class Replayed(Sampler):
 
 
 def test_the_density_is_that_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ROWS", 7)
-    monkeypatch.setattr(module, "_CENTRES", 13)
+    monkeypatch.setattr(kernel_density, "_ROWS", 7)
+    monkeypatch.setattr(kernel_density, "_CENTRES", 13)
     chance = np.random.default_rng(0)
     for dims in (1, 5, 784):
         centres, x = 3 + chance.random((50, dims)), 3 + chance.random((20, dims))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,16 +16,14 @@ from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.event import Event
 from triptych.metrics.figure import Figure, mean_and_error
+from triptych.metrics.kernel_density import BANDWIDTHS, ParzenEstimate, parzen_estimate
 from triptych.models.base import Model
 from triptych.models.questions import Sampler
 from triptych.noise import mix
 from triptych.running.progress import slices
 
-BANDWIDTHS = tuple(10 ** (-2 + i / 12) for i in range(25))
-"""From which the kernel's is chosen: 0.01 to 1, 12 to a decade, in the units of `units_of`."""
 VALIDATED = 1000
-"""Most training examples on which it is chosen."""
-_ROWS, _CENTRES = 512, 4096  # of a block of distances: 16 MiB
+"""Most training examples on which the bandwidth is chosen."""
 
 _NOTE = (
     "n samples with a Gaussian kernel each, whose bandwidth is the best of {count} from {low:g} to {high:g} for "
@@ -43,52 +39,6 @@ _SKLEARN_NOTE = (
     "parzen, this one is for comparison with papers that used it"
 )
 COLUMNS = ("log-likelihood, nats", "bandwidth", "n")
-
-
-def kernel_log_density(
-    x: Tensor, centres: Tensor, bandwidths: Sequence[float], *, told: str = "weighing kernels"
-) -> Tensor:
-    """Return the logarithm of the kernel density estimate, for several bandwidths at once.
-
-    `log p(x) = log 1/n Σ_i N(x; c_i, σ² I)`, computed in float64, a block of distances at a time.
-
-    Args:
-        x: `(N, D)`.
-        centres: `(n, D)`, on the device that is to compute.
-        bandwidths: S standard deviations σ.
-        told: what the bar says.
-
-    Returns:
-        `(N, S)` nats, float64, on the CPU.
-
-    Raises:
-        DataError: for no centres, a bandwidth that is not positive, or points of another length.
-
-    Example:
-        >>> kernel_log_density(torch.zeros(1, 2), torch.zeros(3, 2), [1.0]).exp()    # 1/2π
-        tensor([[0.1592]], dtype=torch.float64)
-    """
-    if x.dim() != 2 or centres.dim() != 2 or x.shape[1] != centres.shape[1] or not len(centres):
-        raise DataError(
-            f"points {tuple(x.shape)} and centres {tuple(centres.shape)}: expected (N, D) and (n, D), n at least 1"
-        )
-    if not bandwidths or min(bandwidths) <= 0:
-        raise DataError(f"bandwidths {tuple(bandwidths)}: expected at least one, all above 0")
-    origin = centres.double().mean(0)  # the distances of what lies around it lose fewer digits
-    scale = torch.tensor(bandwidths, dtype=torch.float64, device=centres.device)
-    parts = [torch.empty(0, len(scale), dtype=torch.float64)]
-    for part in slices(x, _ROWS, told):
-        rows = part.to(centres.device).double() - origin
-        total = torch.full((len(rows), len(scale)), -math.inf, dtype=torch.float64, device=centres.device)
-        for block in torch.split(centres, _CENTRES):
-            own = block.double() - origin
-            squares = rows.square().sum(1, keepdim=True) + own.square().sum(1) - 2 * rows @ own.T
-            squares.clamp_(min=0)
-            found = torch.stack([torch.logsumexp(squares * (-0.5 / s**2), 1) for s in scale], 1)
-            total = torch.logaddexp(total, found)
-        parts.append(total.cpu())
-    normal = x.shape[1] * torch.log(math.sqrt(2 * math.pi) * scale.cpu()) + math.log(len(centres))
-    return torch.cat(parts) - normal
 
 
 class Units(NamedTuple):
@@ -115,38 +65,6 @@ def points_of(x: Examples) -> Tensor:
     if x.event.levels is not None:
         return x.data.flatten(1).float() / (x.event.levels - 1)
     return x.event.scaled(x.data)
-
-
-class Estimate(NamedTuple):
-    """A Parzen estimate."""
-
-    log_density: Tensor
-    """`(N,)` nats of each test example, float64."""
-    bandwidth: float
-    at_edge: bool
-    """Whether the best bandwidth was the least or the greatest that was tried."""
-
-
-def parzen_estimate(samples: Tensor, valid: Tensor, test: Tensor) -> Estimate:
-    """Choose the bandwidth on some points and estimate the log-density of others.
-
-    Args:
-        samples: `(n, D)`.
-        valid: `(V, D)`, on which the bandwidth is chosen: none of the samples, nor of the test points.
-        test: `(N, D)`.
-
-    Example:
-        >>> from triptych.noise import Noise
-        >>> x = Noise.of(0).normal((3000, 1))
-        >>> found = parzen_estimate(x[:2000], x[2000:2500], x[2500:])
-        >>> round(float(found.log_density.mean()), 1)     # -½ log 2πe = -1.4
-        -1.4
-    """
-    tried = kernel_log_density(valid, samples, BANDWIDTHS, told="choosing the bandwidth").mean(0)
-    best = int(tried.argmax())
-    chosen = BANDWIDTHS[best]
-    density = kernel_log_density(test, samples, [chosen])[:, 0]
-    return Estimate(density, chosen, best in (0, len(BANDWIDTHS) - 1))
 
 
 class Points(NamedTuple):
@@ -268,7 +186,7 @@ def parzen_sklearn(subject: Subject) -> Table:
         tried = [float(_by_trees(found.valid[:_TRIED], centres, b).mean()) for b in _OF_TREES]
         best = max(range(len(_OF_TREES)), key=tried.__getitem__)
         density = _by_trees(found.test, centres, _OF_TREES[best])
-        estimate = Estimate(density, _OF_TREES[best], best in (0, len(_OF_TREES) - 1))
+        estimate = ParzenEstimate(density, _OF_TREES[best], best in (0, len(_OF_TREES) - 1))
         rows[name] = _figures(estimate, len(centres), units_of(event), "kde-sklearn")
     title = f"scikit-learn's kernel density, {len(found.test):,} test examples"
     return Table(title, COLUMNS, rows, _SKLEARN_NOTE.format(tried=min(_TRIED, len(found.valid))))
@@ -283,7 +201,7 @@ def _by_trees(x: Tensor, centres: Tensor, bandwidth: float) -> Tensor:
     return torch.cat([torch.from_numpy(fitted.score_samples(part.numpy())) for part in parts])
 
 
-def _figures(found: Estimate, n: int, units: Units, name: str) -> tuple[Figure, ...]:
+def _figures(found: ParzenEstimate, n: int, units: Units, name: str) -> tuple[Figure, ...]:
     mean, error = mean_and_error(found.log_density - units.log_volume)
     protocol = f"{name}-{counted(n)}@test-{len(found.log_density)}"
     edge = "the least or the greatest that was tried: another may be better" if found.at_edge else ""
