@@ -8,7 +8,7 @@ import sys
 
 from tests.forked import Forked
 from triptych.cli.program import main
-from triptych.running.progress import MARK
+from triptych.running.display import MARK
 
 PROGRAM = [sys.executable, "-m", "triptych"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}

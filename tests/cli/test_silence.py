@@ -12,7 +12,7 @@ import pytest
 
 from tests.program import ENVIRONMENT, well
 from triptych.cli.app import app
-from triptych.running.progress import MARK
+from triptych.running.display import MARK
 
 pytestmark = pytest.mark.xdist_group("silence")  # so that the verbs are watched once
 if sys.platform != "linux":

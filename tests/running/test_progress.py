@@ -13,7 +13,8 @@ import time
 import pytest
 
 from triptych.running import progress
-from triptych.running.progress import MARK, Task, clock, shown, task, track
+from triptych.running.display import MARK
+from triptych.running.progress import Task, clock, shown, task, track
 
 
 def test_a_task_says_how_far_it_is(monkeypatch):

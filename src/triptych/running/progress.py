@@ -1,32 +1,21 @@
 """What the program is doing and how far it is: one mechanism for terminals and for logs.
 
 Code says what it does with `task` and `track`. Nothing is printed unless a caller opens a display with `shown`, as
-every verb of the command line does. On a terminal the display draws one bar per nested task. Elsewhere it prints a
-line whenever `SILENCE` seconds have passed without one, so a log shows that the program is alive and how far it is.
-A thread of its own does both, so one long operation of torch cannot silence it.
+every verb of the command line does; see `triptych.running.display`.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-Part = TypeVar("Part")
+from triptych.running.display import Display
 
-SILENCE = 1.0
-"""Seconds without a line after which a log gets one."""
-MARK = "… "
-"""Begins each such line, so that a log can be searched for the others."""
-REFRESH = 0.2
-"""Seconds between two looks at the tasks."""
-DELAY = 0.5
-"""Seconds that a task must last before a terminal shows it."""
+Part = TypeVar("Part")
 
 
 class Task:
@@ -89,86 +78,7 @@ class Task:
 
 
 _LISTENERS: list[Callable[[Task, float], None]] = []
-
-
-class _Display:
-    """The tasks under way, and the thread that shows them."""
-
-    def __init__(self) -> None:
-        self.tasks: list[Task] = []
-        self.openings = 0
-        self.spoken = 0.0
-        self.lock = threading.RLock()
-        self.bars: Any = None
-        self.ended = threading.Event()
-        self.thread: threading.Thread | None = None
-
-    def open(self) -> None:
-        with self.lock:
-            self.openings += 1
-            if self.openings > 1:
-                return
-            self.spoken = time.monotonic()
-            self.ended = threading.Event()
-            self.thread = threading.Thread(target=self._watch, args=(self.ended,), name="progress", daemon=True)
-            self.thread.start()
-
-    def close(self) -> None:
-        with self.lock:
-            self.openings -= 1
-            if self.openings:
-                return
-            self.ended.set()
-            self._hide()
-
-    def say(self, line: str) -> None:
-        with self.lock:
-            self.spoken = time.monotonic()
-            if self.bars is not None:
-                self.bars.print(line)
-            else:
-                print(line, file=sys.stderr, flush=True)
-
-    def remove(self, task: Task) -> None:
-        with self.lock:
-            if task in self.tasks:
-                self.tasks.remove(task)
-            if not self.tasks:
-                self._hide()
-
-    def abandon(self) -> None:
-        if self.lock.acquire(timeout=0.2):  # never wait for a thread that is stuck
-            self.ended.set()
-            self._hide()
-            self.lock.release()
-        elif sys.stderr.isatty():
-            print("\x1b[?25h", end="", file=sys.stderr, flush=True)  # bars hide the cursor
-
-    def _watch(self, ended: threading.Event) -> None:
-        while not ended.wait(REFRESH):
-            with self.lock:
-                if not ended.is_set() and self.tasks:
-                    self._show()
-
-    def _show(self) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty():
-            if self.bars is None and now - self.tasks[0].started >= DELAY:
-                from triptych.running.bars import Bars
-
-                self.bars = Bars()
-            if self.bars is not None:
-                self.bars.show(self.tasks)
-        elif now - self.spoken >= SILENCE - REFRESH:
-            self.say(MARK + " · ".join(map(str, self.tasks)))
-
-    def _hide(self) -> None:
-        if self.bars is not None:
-            self.bars.stop()
-            self.bars = None
-
-
-_DISPLAY = _Display()
+_DISPLAY = Display()
 
 
 def _forked() -> None:
