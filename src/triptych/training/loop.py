@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from triptych.catalogue import name_of
 from triptych.data.batches import Batch, Batches
@@ -25,6 +24,7 @@ from triptych.training import rundir
 from triptych.training.blame import Before
 from triptych.training.budget import Budget, learning_rate_factor
 from triptych.training.checkpoint import checkpoint_path
+from triptych.training.clock import Clock
 from triptych.training.diagnosis import NON_FINITE, diagnosed
 from triptych.training.logging import Metrics
 from triptych.training.outcome import Run, never_played
@@ -37,8 +37,6 @@ from triptych.training.state import Snapshot, State
 from triptych.training.throughput import Threads, stored
 from triptych.training.window import Turn, Window
 
-AGREE_EVERY = 10
-"""Rounds after which several processes agree on the time, and on whether to stop; fewer where rounds take long."""
 NOISE, LAYERS = 1, 2
 """What a seed is mixed with for each use of it, so that no two uses share a stream."""
 
@@ -71,8 +69,7 @@ class Training:
         self.writes = self.path is not None and self.rank == 0
         self.rescue = Rescue(self.path, self.state) if self.writes and self.path else None
         self.stop = Stop()
-        self.step, self.seconds, self.stopping = 0, 0.0, False
-        self.agree_every = 1
+        self.step, self.clock = 0, Clock(self.fabric, self.stop, options.log_every)
         self.pauses = Pauses(self, labelled)
         self.last_turn: Before | None = None
 
@@ -99,18 +96,18 @@ class Training:
             notes = [f"nothing to resume in {path}: starting anew"]
         reported = self.step - ("report" in self.pauses.owed)
         self.metrics = Metrics(path if self.writes else None, reported, options.tensorboard and self.writes)
-        self.seconds = self.clock = float(self.fabric.broadcast(snapshot.seconds if snapshot else 0.0))
-        self.window = Window(self.seats, self.step, self.seconds)
+        self.clock.begin(snapshot.seconds if snapshot else 0.0)
+        self.window = Window(self.seats, self.step, self.clock.seconds)
         if snapshot is not None:
             self.window.take(snapshot.record["pending"])
             if self.rescue is not None and path is not None and self.step:
                 self.rescue.saved, self.rescue.saved_step = checkpoint_path(path, self.step), self.step
-        self.marks = Marks(options, self.budget, self.step, self.clock)
-        self.pauses.forecast = Forecast(self.budget, self.marks, self.step, self.seconds)
+        self.marks = Marks(options, self.budget, self.step, self.clock.agreed)
+        self.pauses.forecast = Forecast(self.budget, self.marks, self.step, self.clock.seconds)
         fixed = options.compile or not self.reads_each_turn
         self.threads = Threads(options.threads, kept, self.step, world=self.world, fixed=fixed)
         self.task.note = self.pauses.described
-        self.task.left = lambda: self.pauses.forecast.left(self.step, self.clock)
+        self.task.left = lambda: self.pauses.forecast.left(self.step, self.clock.agreed)
         for note in notes:
             progress.say(note)
         try:
@@ -123,7 +120,7 @@ class Training:
             progress.say(note)
         self.fabric.barrier()
         notes += [*idle, *map(str, diagnosed(self.metrics.records))]
-        return Run(self.step, self.seconds, self.metrics.records, self.path, self.rank, notes)
+        return Run(self.step, self.clock.seconds, self.metrics.records, self.path, self.rank, notes)
 
     def train_model(self) -> None:
         """Play, in training mode; leave the model ready to be asked, and torch's random state as it was."""
@@ -149,17 +146,17 @@ class Training:
     def rehearse(self) -> None:
         """Choose the number of threads by timing rounds, if that is to be done; leave the training as it was."""
         if self.threads.schedule is None and not self.finished():
-            kept = self.state.snapshot(self.step, self.seconds, []).copied()
+            kept = self.state.snapshot(self.step, self.clock.seconds, []).copied()
             batches, generator = self.batches.since(self.step * self.turns), torch.Generator(self.fabric.device)
             rounds = None if self.budget.steps is None else self.budget.steps - self.step
-            seconds = None if self.budget.seconds is None else self.budget.seconds - self.seconds
+            seconds = None if self.budget.seconds is None else self.budget.seconds - self.clock.seconds
             try:
                 with self.stop.leaving(), progress.task("choosing the number of threads"):
                     self.threads.choose(lambda: self.play(batches, generator, self.move), rounds, seconds)
             except Left:
-                self.stopping = True
+                self.clock.stopping = True
             self.state.take(kept)
-        if self.stopping:
+        if self.clock.stopping:
             return
         self.threads.begin(self.step)
         self.keep_threads()
@@ -182,7 +179,7 @@ class Training:
         batches = self.batches.since(self.step * self.turns)
         took = 0.0
         self.pauses.catch_up()
-        while not (self.stopping or self.finished()):
+        while not (self.clock.stopping or self.finished()):
             if took > SLOW:
                 self.pauses.keep_state()
             started = time.perf_counter()
@@ -194,8 +191,9 @@ class Training:
             if reporting:
                 self.fetch()
             took = time.perf_counter() - started
-            self.tick(took)
-            self.pauses.owed = self.marks.due(self.step, self.clock, reporting, self.validated is not None)
+            self.clock.tick(self.step, took)
+            self.task.done = self.budget.fraction(self.step, self.clock.agreed)
+            self.pauses.owed = self.marks.due(self.step, self.clock.agreed, reporting, self.validated is not None)
             if self.threads.saw(self.step, took):
                 self.keep_threads()
             if told := self.threads.told():
@@ -257,31 +255,12 @@ class Training:
 
     def learning_rate_factor(self) -> float:
         """Return the factor on the learning rates in this round."""
-        fraction = self.budget.fraction(self.step, self.clock)
+        fraction = self.budget.fraction(self.step, self.clock.agreed)
         return learning_rate_factor(self.options.schedule, self.options.warmup, self.step, fraction)
-
-    def tick(self, seconds: float) -> None:
-        """Count training time. Several processes go by the first one's clock, and stop if one was asked to.
-
-        They learn of both only every few rounds, all at the same step: whatever follows from the time
-        (learning rate, validation, the end) must happen in the same round everywhere.
-        """
-        self.seconds += seconds
-        if self.world == 1:
-            self.clock, self.stopping = self.seconds, self.stop.asked
-        elif self.step % self.agree_every == 0:
-            mine = [float(self.stop.asked), self.seconds if self.rank == 0 else 0.0]
-            told = self.fabric.all_reduce(torch.tensor(mine, device=self.fabric.device), reduce_op="sum")
-            assert isinstance(told, Tensor)
-            asked, clock = told.tolist()
-            each = (clock - self.clock) / self.agree_every
-            self.agree_every = max(1, min(AGREE_EVERY, self.options.log_every, int(0.5 / max(each, 1e-9))))
-            self.seconds, self.clock, self.stopping = clock, clock, asked > 0
-        self.task.done = self.budget.fraction(self.step, self.clock)
 
     def finished(self) -> bool:
         """Return whether the budget is used up."""
-        return self.budget.over(self.step, self.clock)
+        return self.budget.over(self.step, self.clock.agreed)
 
     def check(self, turn: Turn) -> None:
         """Stop if a figure of a turn is not finite."""
@@ -292,7 +271,7 @@ class Training:
             name = turn.seat.player.name
             where = self.last_turn.fault(self.model) if self.last_turn and self.world == 1 else ""
             key = f"{NON_FINITE}{name}/{what}/{where}"
-            record = {"step": turn.step, "seconds": round(self.seconds, 4), "images_per_s": 0.0, key: turn.step}
+            record = {"step": turn.step, "seconds": round(self.clock.seconds, 4), "images_per_s": 0.0, key: turn.step}
             self.metrics.append(record)
             where = f" ({where})" if where else ""
             saved = self.rescue.saved if self.rescue else None
@@ -308,7 +287,7 @@ class Training:
 
     def snapshot(self) -> Snapshot:
         """Return the training as it is at the end of a round."""
-        return self.state.snapshot(self.step, self.seconds, self.window.plain(), self.pauses.owed)
+        return self.state.snapshot(self.step, self.clock.seconds, self.window.plain(), self.pauses.owed)
 
     def save(self) -> None:
         """Write a checkpoint, and the model as it is now; never one of figures that are not finite."""

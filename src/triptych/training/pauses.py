@@ -51,18 +51,18 @@ class Pauses:
             "picture": self.picture,
             "checkpoint": training.save,
         }
-        if not training.stopping and {"validation", "picture"} & set(self.owed):
+        if not training.clock.stopping and {"validation", "picture"} & set(self.owed):
             self.keep_state()
-        while self.owed and not training.stopping:
+        while self.owed and not training.clock.stopping:
             kind = self.owed.pop(0)
             try:
                 with self.forecast.pause(kind):
                     does[kind]()
             except Left:
                 if training.world == 1:
-                    training.stopping = True
+                    training.clock.stopping = True
                     self.owed.insert(0, kind)
-        if self.validation and training.stopping:
+        if self.validation and training.clock.stopping:
             self.owed.insert(0, "validation")
 
     def finish(self) -> None:
@@ -81,7 +81,7 @@ class Pauses:
         """Return what the progress line says of the training as it is now."""
         training = self.training
         images = training.options.batch_size * training.turns
-        speed = training.window.speed(training.step, training.seconds, images)["images_per_s"] or self.speed
+        speed = training.window.speed(training.step, training.clock.seconds, images)["images_per_s"] or self.speed
         told = [f"{player} {loss:.4g}" for player, loss in self.losses.items()]
         parts = [f"step {training.step:,}", f"{speed:,.0f} images/s" if speed else "", *told]
         return "  ".join(filter(None, [*parts, f"! {self.wrong}" if self.wrong else ""]))
@@ -91,7 +91,8 @@ class Pauses:
         training = self.training
         training.fetch()
         means, losses = training.window.means(training.fabric)
-        record = training.window.speed(training.step, training.seconds, training.options.batch_size * training.turns)
+        images = training.options.batch_size * training.turns
+        record = training.window.speed(training.step, training.clock.seconds, images)
         record |= means | self.validation
         if training.rank == 0:
             averaged = training.state.averaged if training.state.average is not None else None
@@ -99,7 +100,7 @@ class Pauses:
                 self.wrong = self.doctor.see(record, training.metrics.records, averaged, progress.say)
         training.metrics.append(record)
         self.validation, self.losses, self.speed = {}, losses, record["images_per_s"]
-        training.window.close(training.step, training.seconds)
+        training.window.close(training.step, training.clock.seconds)
         if "picture" in self.owed:
             self.keep_state()  # else a picture that never ends would owe the report again
 
@@ -121,7 +122,7 @@ class Pauses:
         if self.gallery is not None and self.gallery.can_show:
             with progress.task("drawing a picture"), training.state.averaged(), self.leaving():
                 asked = training.options.sample_every is not None
-                count = TILES if asked else self.gallery.affordable(training.seconds)
+                count = TILES if asked else self.gallery.affordable(training.clock.seconds)
                 if count:
                     self.gallery.add(training.step, count)
 
