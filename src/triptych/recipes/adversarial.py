@@ -24,12 +24,11 @@ _MEASURED = {
     _MATCHED: "--metrics matching",
 }
 _UNPUBLISHED = "The paper has no such figure on MNIST; what is measured is the class."
-_PERCEPTRONS = {
+_PLAYERS = {
     "latent": 100,
     "prior": "uniform",
     "generator": "mlp:hidden=1200",
-    "generator_norm": "batch",
-    "critic": "mlp:hidden=240,activation=elu",
+    "critic": "mlp:hidden=240",
     "critic_norm": "none",
 }
 _CLASSES = {"classes": 10, "generator_labels": "concatenation", "critic_labels": "concatenation"}
@@ -70,7 +69,7 @@ def _fgan(loss: str, figure: float, row: str) -> Recipe:
         f"{_FGAN}, {row}",
         "The paper trains for an hour on a GPU of 2016, here it is a number of rounds; it moves both players at once, "
         "here they take turns, and initial weights are torch's own.",
-        {"loss": f"fgan-{loss}", **_PERCEPTRONS},
+        {"loss": f"fgan-{loss}", **_PLAYERS, "generator_norm": "batch", "critic": "mlp:hidden=240,activation=elu"},
         _TREES,
         steps=20_000,
         batch_size=4096,
@@ -94,13 +93,7 @@ ADVERSARIAL: dict[str, Recipe] = {
         "Goodfellow et al. 2014, Generative Adversarial Nets, table 1",
         "The paper's critic has maxout units and dropout, and both players learn by momentum; Adam and the budget are "
         "ours.",
-        {
-            "latent": 100,
-            "prior": "uniform",
-            "generator": "mlp:hidden=1200",
-            "critic": "mlp:hidden=240",
-            "critic_norm": "none",
-        },
+        _PLAYERS,
         _EXACT,
         epochs=100,
         batch_size=100,
@@ -113,14 +106,7 @@ ADVERSARIAL: dict[str, Recipe] = {
         "Mirza & Osindero 2014, Conditional Generative Adversarial Nets, table 1",
         "The paper's networks join code and label behind a layer of each, its critic has maxout units, and both "
         "players learn by momentum with dropout; networks, Adam and the budget are ours.",
-        {
-            **_CLASSES,
-            "latent": 100,
-            "prior": "uniform",
-            "generator": "mlp:hidden=1200",
-            "critic": "mlp:hidden=240",
-            "critic_norm": "none",
-        },
+        {**_CLASSES, **_PLAYERS},
         _EXACT,
         epochs=100,
         batch_size=100,
