@@ -37,7 +37,8 @@ from triptych.data.examples import Examples
 from triptych.errors import NonFiniteError
 from triptych.metrics.sets import effective, energy
 from triptych.models.questions import Sampler
-from triptych.training.diagnosis import ACTIVE, AUC, DETECTORS, diagnosed
+from triptych.training.diagnosis import DETECTORS, diagnosed
+from triptych.training.diagnosis.examination import ACTIVE, AUC
 from triptych.training.logging import read_metrics
 
 RESULTS = Path(__file__).parent / "results"

@@ -51,7 +51,8 @@ def test_nobody_is_steady_without_records_or_without_calm() -> None:
 
 def test_what_the_data_lack_is_no_unsteadiness() -> None:
     few = [{**CALM[0], "data/examples": 5.0}, *CALM[1:]]
-    from triptych.training.diagnosis import EXAMPLES_SEEN, diagnosed
+    from triptych.training.diagnosis import diagnosed
+    from triptych.training.diagnosis.examination import EXAMPLES_SEEN
 
     few[0][EXAMPLES_SEEN] = 5.0
     assert [finding.name for finding in diagnosed(few)] == ["few examples"]

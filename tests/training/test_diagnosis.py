@@ -14,7 +14,8 @@ import triptych as tp
 from tests.program import refused, well
 from triptych.comparison.assessment import load_run
 from triptych.config import settings_of
-from triptych.training.diagnosis import ACTIVE, AUC, INACTIVE, Examiner, common, diagnosed, games
+from triptych.training.diagnosis import Examiner, common, diagnosed, games
+from triptych.training.diagnosis.examination import ACTIVE, AUC, INACTIVE
 from triptych.training.files import read_tensors
 from triptych.training.logging import read_metrics
 

@@ -25,7 +25,8 @@ from triptych.models.base import Model
 from triptych.reports import Panel
 from triptych.running.progress import task, track
 from triptych.training import load
-from triptych.training.diagnosis import ENERGY, diagnosed
+from triptych.training.diagnosis import diagnosed
+from triptych.training.diagnosis.examination import ENERGY
 from triptych.training.logging import Record, read_metrics
 
 REAL = "training data"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from triptych.pictures import axes_style
-from triptych.training.diagnosis import PREFIXES
+from triptych.training.diagnosis.examination import PREFIXES
 
 COLOURS = ("#2f7fd6", "#d9702b", "#3a9e6b", "#a35fc4", "#c9464f", "#8c7a2e")
 """Of lines: readable on white and on black."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from triptych.pictures import GREY, axes_style
 from triptych.reports.curves import COLOURS, Record, terms_of
-from triptych.training.diagnosis import (
+from triptych.training.diagnosis import Finding
+from triptych.training.diagnosis.examination import (
     ACTIVE,
     AUC,
     ENERGY,
@@ -19,7 +20,6 @@ from triptych.training.diagnosis import (
     MODES_OF,
     NOVELTY,
     VARIETY,
-    Finding,
 )
 
 if TYPE_CHECKING:

@@ -6,48 +6,8 @@ finding is the same while a model trains, after a resumption, and when a finishe
 
 from triptych.training.diagnosis import common, games
 from triptych.training.diagnosis.common import NON_FINITE
-from triptych.training.diagnosis.doctor import TOLD, Doctor
-from triptych.training.diagnosis.examination import (
-    ACTIVE,
-    AUC,
-    ENERGY,
-    EXAMPLES_SEEN,
-    GOOD,
-    INACTIVE,
-    KINDS,
-    MODES,
-    MODES_OF,
-    NOVELTY,
-    PREFIXES,
-    VARIETY,
-    Examiner,
-    examination_due,
-)
-from triptych.training.diagnosis.finding import DETECTORS, Detector, Finding, detector, diagnosed
+from triptych.training.diagnosis.doctor import Doctor
+from triptych.training.diagnosis.examination import Examiner
+from triptych.training.diagnosis.finding import DETECTORS, Detector, Finding, diagnosed
 
-__all__ = [
-    "ACTIVE",
-    "AUC",
-    "DETECTORS",
-    "ENERGY",
-    "EXAMPLES_SEEN",
-    "GOOD",
-    "INACTIVE",
-    "KINDS",
-    "MODES",
-    "MODES_OF",
-    "NON_FINITE",
-    "NOVELTY",
-    "PREFIXES",
-    "TOLD",
-    "VARIETY",
-    "Detector",
-    "Doctor",
-    "Examiner",
-    "Finding",
-    "common",
-    "detector",
-    "diagnosed",
-    "examination_due",
-    "games",
-]
+__all__ = ["DETECTORS", "NON_FINITE", "Detector", "Doctor", "Examiner", "Finding", "common", "diagnosed", "games"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from triptych.training.logging import Record
 
@@ -13,22 +13,23 @@ class Finding:
     """What is wrong with a training.
 
     Args:
+        name: of what happened; its detector gives it.
         seen: what was seen, in words.
         threshold: from what on it is told.
         since: round after which it was first seen, and ever since.
         advice: what to try.
-        name: of what happened; it is the detector's, who gives it.
 
     Example:
-        >>> print(Finding("0 of 8 units are active", "90 % are not", 300, "--free-bits 0.1", "posterior collapse"))
+        >>> found = Finding("0 of 8 units are active", "90 % are not", 300, "--free-bits 0.1")
+        >>> print(replace(found, name="posterior collapse"))
         posterior collapse since round 300: 0 of 8 units are active (told if 90 % are not); try --free-bits 0.1
     """
 
+    name: str = field(default="", kw_only=True)
     seen: str
     threshold: str
     since: int
     advice: str
-    name: str = ""
 
     def __str__(self) -> str:
         """Return it in one line."""
