@@ -32,6 +32,10 @@ class Frame(NamedTuple):
         """Round channels up to a multiple of the colours, which share them equally."""
         return -(-channels // self.colours) * self.colours
 
+    def reach(self, layers: int) -> int:
+        """Return how far each of some layers must see, so that the last column sees the first."""
+        return -(-(self.width - 1) // layers)
+
     def steps(self, network: nn.Module, n: int, device: torch.device, **statics: Tensor | None) -> Pass:
         """Return a pass of a network over this grid, in which its every hidden unit is computed once."""
         size = (self.height, self.width)

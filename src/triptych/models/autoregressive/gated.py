@@ -70,7 +70,7 @@ def gated_network(
     check_sizes(kernel_size, layers, channels)
     reach = kernel_size // 2
     if not event.is_image:  # of a vector, every coordinate before is seen
-        reach = max(reach, -(-(frame.width - 1) // layers))
+        reach = max(reach, frame.reach(layers))
     return GatedConvNet(
         frame.inputs,
         frame.outputs,

@@ -50,6 +50,6 @@ class PixelCNN(Convolutional):
         super().__init__(event, pixels, ordering, classes)
         check_sizes(kernel_size, layers, channels)
         frame = self.frame
-        reach = max(kernel_size // 2, -(-(frame.width - 1) // layers))  # of a vector, every coordinate before is seen
+        reach = max(kernel_size // 2, frame.reach(layers))  # of a vector, every coordinate before is seen
         kernel = (kernel_size, kernel_size) if event.is_image else (1, 2 * reach + 1)
         self.network = CausalConvNet(frame.inputs, frame.outputs, channels, layers, kernel, frame.colours, classes)

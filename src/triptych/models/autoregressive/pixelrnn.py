@@ -133,7 +133,7 @@ class RecurrentNet(nn.Module):
         super().__init__()
         maps, colours = 2 * channels, frame.colours
         # Of a row, the Row LSTM's layers see what their kernels reach.
-        reach = -(-(frame.width - 1) // (layers + 1)) if layer == "row" and frame.height == 1 else 0
+        reach = frame.reach(layers + 1) if layer == "row" and frame.height == 1 else 0
         height, width = min(kernel_size, 2 * frame.height - 1), max(kernel_size, 2 * reach + 1)
         self.first = MaskedConv2d(frame.inputs, maps, (height, width), own=False, colours=colours)
         self.recurrent = nn.ModuleList(_lstm(layer, frame, channels, reach) for _ in range(layers))

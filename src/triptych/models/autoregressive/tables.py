@@ -115,7 +115,11 @@ class Tables(nn.Module):
         """Return the log-probabilities of all levels in some rows, double `(*rows.shape, L)`."""
         counts = self.counts[rows] + self.prior
         total = counts.sum(-1, keepdim=True)
-        return torch.where(total > 0, counts / total, 1 / self.levels).log()
+        return self._log_share(counts, total)
+
+    def _log_share(self, seen: Tensor, total: Tensor) -> Tensor:
+        """Return log(seen / total); where nothing was seen, that of the uniform law."""
+        return torch.where(total > 0, seen / total, 1 / self.levels).log()
 
     def states(self, numbers: Tensor, sites: int) -> Tensor:
         """Return the levels `(K, sites)` of joint states of some sites, which are numbered: `(K,)`."""
@@ -148,7 +152,7 @@ class Tables(nn.Module):
             cells = base + (self.states(numbers, len(free)).double() @ weights).long()  # (B, K, F)
             seen = self.counts.view(-1)[cells] + self.prior
             total = totals[cells // self.levels] + self.prior * self.levels
-            yield torch.where(total > 0, seen / total, 1 / self.levels).log().sum(2)
+            yield self._log_share(seen, total).sum(2)
 
     def tally(self, cells: Tensor) -> Tensor:
         """Return how often each cell comes up, double `(rows, L)`."""
