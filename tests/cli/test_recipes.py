@@ -10,6 +10,7 @@ import pytest
 import triptych.recipes
 from tests.program import refused, well
 from triptych.catalogue import CATALOGUE, find
+from triptych.config import settings_of
 from triptych.data import load
 from triptych.evaluation.studies.registry import find_study
 from triptych.models.questions import Density, ImportanceWeighted, Sampler
@@ -49,9 +50,9 @@ def test_a_recipe_is_of_its_own_data_alone(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_gives_options_that_there_are(name):
     recipe = RECIPES[name]
-    accepted = list(inspect.signature(find(recipe.model).model).parameters)[1:]
+    accepted = settings_of(find(recipe.model).model)
     assert set(recipe.arguments) <= set(accepted)
-    assert set(recipe.training) <= set(inspect.signature(fit).parameters)
+    assert set(recipe.training) <= set(settings_of(fit))
     assert set(recipe.data_options) <= set(inspect.signature(load).parameters)
     assert len({"steps", "epochs", "minutes"} & set(recipe.training)) == 1
     assert recipe.data in DATA and recipe.unit in ("nats", "bits/dim", "%") and 0 <= recipe.validate < 1

@@ -1,11 +1,11 @@
 """The laws, over every model of the catalogue and every kind of event."""
 
-import inspect
 import itertools
 
 import pytest
 
 from triptych.catalogue import CATALOGUE, build, name_of
+from triptych.config import settings_of
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
 from triptych.testing import LAWS, LAWS_OF_SIBLINGS, check_model, examples_of
@@ -43,7 +43,7 @@ def event_of(name: str, kind: str) -> Event:
 
 
 def small(name: str, event: Event, **arguments):
-    accepted = inspect.signature(CATALOGUE[name].model).parameters
+    accepted = settings_of(CATALOGUE[name].model)
     sizes = {key: value for key, value in SMALL.items() if key in accepted}
     sizes |= {"layers": 0} if name == "linear-autoencoder" else {}
     sizes |= {"channels": 4} if CATALOGUE[name].family == "adversarial" and "channels" in accepted else {}

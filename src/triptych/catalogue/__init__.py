@@ -8,7 +8,7 @@ from triptych.catalogue.adversarial import ADVERSARIAL
 from triptych.catalogue.autoregressive import AUTOREGRESSIVE
 from triptych.catalogue.entry import Entry
 from triptych.catalogue.variational import VARIATIONAL
-from triptych.errors import ConfigurationError, check_known, did_you_mean
+from triptych.errors import check_known
 
 if TYPE_CHECKING:
     from triptych.event import Event
