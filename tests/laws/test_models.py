@@ -48,6 +48,7 @@ def small(name: str, event: Event, **arguments):
     sizes |= {"layers": 0} if name == "linear-autoencoder" else {}
     sizes |= {"channels": 4} if CATALOGUE[name].family == "adversarial" and "channels" in accepted else {}
     few = {"importance": 2} if name == "iwae" else {}
+    few |= {"prior": "mixture", "latent": 2} if name == "aae" and arguments.get("classes") else {}
     return build(name, event, **{**sizes, **few, **arguments})
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from triptych.adversary.compatibility import check_each, check_held, check_tricks
 from triptych.adversary.config import AdversaryConfig
-from triptych.adversary.scores import Scores, View, scores
+from triptych.adversary.scores import Scores, View, joined, scores
 from triptych.adversary.sharing import SharedFakes
 from triptych.adversary.tricks import Setting, StepContext, Trick, resolve_tricks
 from triptych.data.batches import Batch
@@ -116,13 +116,12 @@ class Adversary(nn.Module):
         fake_scores = self.scores(fake)
         step = StepContext(batch, noise, codes, real.x, fake.x, real_scores, fake_scores, made)
         terms = {"adversarial": self._played(real_scores.logits, fake_scores.logits, "critic")}
-        logits = partial(self.logits, condition=real.condition)
-        terms |= {name: penalty(logits, real.x, fake.x, noise) for name, penalty in self.penalties}
+        terms |= self._penalties(real, fake, noise)
         for part in self.parts:
             terms = part.critic_terms(terms, step)
         return terms
 
-    def opponent_terms(self, fake: View, real: View, batch: Batch, noise: Noise) -> Terms:
+    def opponent_terms(self, fake: View, real: View, batch: Batch, noise: Noise, makes_both: bool = False) -> Terms:
         """Return what the opponent minimises; the critic scores real views only if something looks at the scores.
 
         Args:
@@ -130,21 +129,38 @@ class Adversary(nn.Module):
             real: of the data.
             batch: the minibatch.
             noise: a stream of randomness.
+            makes_both: whether real views carry a graph to the opponent, too, such as one to an encoder. It then
+                minimises the loss for both kinds, each taken for the other.
         """
         made = fake.x
         fake = fake._replace(x=self.shown(made, batch, noise))
         fake_scores = self.scores(fake)
         real_x, real_scores, real_logits = None, None, torch.zeros_like(fake_scores.logits)
-        if self.sees_real or any(part.sees_features for part in self.parts):
-            with torch.no_grad():
+        if makes_both or self.sees_real or any(part.sees_features for part in self.parts):
+            with torch.set_grad_enabled(makes_both):
                 real_x = self.shown(real.x, batch, noise)
                 real_scores = self.scores(real._replace(x=real_x))
             real_logits = real_scores.logits
         step = StepContext(batch, noise, fake.codes, real_x, fake.x, real_scores, fake_scores, made)
         terms = {"adversarial": self._played(real_logits, fake_scores.logits, "generator")}
+        if makes_both:
+            terms["adversarial"] = terms["adversarial"] + self._played(-fake_scores.logits, -real_logits, "generator")
         for part in self.parts:
             terms = part.generator_terms(terms, step)
         return terms
+
+    def _penalties(self, real: View, fake: View, noise: Noise) -> Terms:
+        """Return what the critic pays for being steep, also along conditions that the two kinds do not share."""
+        at: Callable[[Tensor], Tensor] = partial(self.logits, condition=real.condition)
+        if real.condition is not fake.condition:
+            at = partial(self._logits_of_joined, shape=real.x.shape[1:])
+            real, fake = View(joined(real)), View(joined(fake))
+        return {name: penalty(at, real.x, fake.x, noise) for name, penalty in self.penalties}
+
+    def _logits_of_joined(self, rows: Tensor, shape: torch.Size) -> Tensor:
+        """Return the logits of views in rows, as `joined` puts them."""
+        x, condition = rows[:, : shape.numel()], rows[:, shape.numel() :]
+        return self.logits(x.view(-1, *shape), condition)
 
     def _played(self, real: Tensor, fake: Tensor, side: str) -> Tensor:
         """Return one side's loss, `(B,)`: of patches their mean."""

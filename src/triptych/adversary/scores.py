@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError
@@ -23,6 +24,17 @@ class View(NamedTuple):
     x: Tensor
     condition: Tensor | None = None
     codes: Tensor | None = None
+
+
+def joined(view: View) -> Tensor:
+    """Return each view in one row, its condition behind it, `(B, dims + E)`.
+
+    Example:
+        >>> joined(View(torch.zeros(2, 3, 4, 4), torch.zeros(2, 5))).shape
+        torch.Size([2, 53])
+    """
+    assert view.condition is not None, "views whose conditions differ have one"
+    return torch.cat([view.x.flatten(1), view.condition], 1)
 
 
 class Scores(NamedTuple):
@@ -68,7 +80,6 @@ def scores(critic: nn.Module, x: Tensor, condition: Tensor | None) -> Scores:
         ConfigurationError: for more or fewer logits than examples.
 
     Example:
-        >>> import torch
         >>> scores(nn.Linear(3, 1), torch.zeros(5, 3), None).logits.shape
         torch.Size([5])
         >>> scores(nn.Conv2d(3, 1, 2), torch.zeros(5, 3, 4, 4), None).logits.shape

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from triptych.catalogue.adversarial import ADVERSARIAL
 from triptych.catalogue.autoregressive import AUTOREGRESSIVE
 from triptych.catalogue.entry import Entry
+from triptych.catalogue.hybrid import HYBRID
 from triptych.catalogue.variational import VARIATIONAL
 from triptych.errors import check_known
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOGUE", "Entry", "build", "find", "name_of"]
 
-CATALOGUE: dict[str, Entry] = {**AUTOREGRESSIVE, **VARIATIONAL, **ADVERSARIAL}
+CATALOGUE: dict[str, Entry] = {**AUTOREGRESSIVE, **VARIATIONAL, **ADVERSARIAL, **HYBRID}
 """Every model by the name that a user can type."""
 
 

@@ -115,10 +115,7 @@ def resolve_critic(
     usual = TRUNKS[kind.partition(":")[0]].usual_norm
     outfit = Outfit(resolve_norm("critic_norm", norm, usual, CRITIC_NORMS), sizes.classes, labels)
     trunk = chosen("critic", kind, TRUNKS)(event, sizes, outfit)
-    layers: list[nn.Module] = []
-    for make in further:
-        layer = make(int(layers[-1].width) if layers else trunk.width)  # type: ignore[arg-type]
-        layers += [] if layer is None else [layer]
+    layers = layers_behind(trunk.width, further)
     seen = _referring(trunk, event.shape, outfit, takes_all=False)
     critic = Critic(seen, trunk.width, layers, sizes.classes if labels == "projection" else 0)
     for behind in (critic.head, critic.embedding):
@@ -129,6 +126,15 @@ def resolve_critic(
             if part is not None:
                 spectrally_normed(part)
     return critic
+
+
+def layers_behind(width: int, makers: Sequence[Layer]) -> list[nn.Module]:
+    """Return the layers behind a trunk of so many features, each made from the width of what is before it."""
+    layers: list[nn.Module] = []
+    for make in makers:
+        layer = make(int(layers[-1].width) if layers else width)  # type: ignore[arg-type]
+        layers += [] if layer is None else [layer]
+    return layers
 
 
 def resolve_generator(

@@ -42,6 +42,20 @@ def generator_sees_real(loss: Loss) -> bool:
     return not torch.equal(one, other)
 
 
+def is_symmetric(loss: Loss) -> bool:
+    """Return whether a loss treats real examples as it treats fakes whose logits have the other sign.
+
+    Only then it can be turned round for a player that makes both, as in BiGAN.
+
+    Example:
+        >>> from triptych.objectives.adversarial import hinge, least_squares
+        >>> is_symmetric(hinge), is_symmetric(least_squares)
+        (True, False)
+    """
+    real, fake = torch.linspace(-2, 3, 5), torch.linspace(1, -3, 5)
+    return torch.allclose(loss(real, fake).critic, loss(-fake, -real).critic)
+
+
 def slope(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
     """Return how much the generator's loss asks for at logits, `|∂ loss / ∂ fake|`, `(B,)`.
 

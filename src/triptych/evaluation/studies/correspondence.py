@@ -14,8 +14,9 @@ from triptych.evaluation.studies.agreement import classified, classifier_of
 from triptych.evaluation.studies.registry import Table
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure, mean_and_error, proportion
-from triptych.models.adversarial.coupled import CoupledGAN
-from triptych.models.adversarial.semantic import SemanticGAN, partners
+from triptych.models.adversarial.layout import HasIdentities
+from triptych.models.adversarial.semantic import partners
+from triptych.models.questions import Decoder, LatentSampler
 from triptych.noise import Noise, mix
 
 PAIRS = 2000
@@ -47,16 +48,16 @@ def domains(subject: Subject) -> Table:
     unrelated test examples.
 
     Args:
-        subject: a coupled GAN that was trained on `load(..., domains=...)`.
+        subject: a model with a code for both labels, such as a coupled GAN, trained on `load(..., domains=...)`.
 
     Raises:
         Unanswered: for another model, or data whose domains were not made so.
     """
     model, protocol = subject.model, subject.protocol
     name = protocol.train.source.get("domains")
-    if not isinstance(model, CoupledGAN):
+    if not isinstance(model, LatentSampler) or model.classes != 2:
         raise Unanswered(f"{type(model).__name__} has no two domains of one code: see coupled-gan")
-    if name is None or model.classes != 2 or model.event.levels is None:
+    if name is None or model.event.levels is None:
         raise Unanswered("the data's domains were not made by --domains: what corresponds is not known")
     codes = model.sample_codes(PAIRS, seed=mix(protocol.seed, Stream.DOMAIN_CODES))
     first, second = (model.decode(codes, label=label).data for label in (0, 1))
@@ -92,12 +93,12 @@ def identity(subject: Subject) -> Table:
         Unanswered: for another model, data without labels of two classes, or test data without two of one label.
     """
     model, protocol = subject.model, subject.protocol
-    if not isinstance(model, SemanticGAN):
+    if not isinstance(model, HasIdentities):
         raise Unanswered(f"{type(model).__name__} has no code of an identity: see sd-gan")
     classes_of(protocol.train)
     extractor = classifier_of(subject)
     net = extractor.function
-    assert isinstance(net, LabelsNet)
+    assert isinstance(net, LabelsNet) and isinstance(model, Decoder)
     codes = model.sample_identities(PAIRS, 2, seed=mix(protocol.seed, Stream.IDENTITY_CODES))
     first, second = (classified(net, model.decode(codes[:, side])) for side in (0, 1))
     test = subset(protocol.test, PAIRS, mix(protocol.seed, Stream.IDENTITY_TEST))

@@ -11,8 +11,9 @@ from triptych.data.examples import Examples
 from triptych.data.load import require_classes
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, SizeConfig
 from triptych.models.base import Terms
+from triptych.models.codes import PlainCodes
 from triptych.objectives.player import AdamConfig
 
 

@@ -12,18 +12,16 @@ from torch import Tensor, nn
 from triptych.adversary import Adversary, View
 from triptych.config import setting
 from triptych.data.batches import Batch
-from triptych.errors import ConfigurationError, did_you_mean
 from triptych.event import Event
 from triptych.models.base import Player, Terms
-from triptych.models.latent_variable import CodeSpace, LatentVariable, normal_space, uniform_space
+from triptych.models.codes import Codes
+from triptych.models.latent_variable import CodeSpace, LatentVariable
 from triptych.models.questions import Judge
 from triptych.networks import Sizes, conditioned
 from triptych.networks.critics import GENERATORS, resolve_generator
 from triptych.networks.norms import NORMS
 from triptych.noise import Noise
 from triptych.objectives.player import AdamConfig
-
-PRIORS = ("normal", "uniform")
 
 
 @dataclass(frozen=True)
@@ -65,59 +63,6 @@ class SizeConfig:
         return Sizes(self.hidden, self.channels, classes, layers=self.layers)
 
 
-class Codes(Protocol):
-    """How codes are drawn, and their density."""
-
-    @property
-    def space(self) -> CodeSpace:
-        """Their coordinates, and the density of these."""
-        ...
-
-    def draw(self, n: int, noise: Noise) -> Tensor:
-        """Draw codes of examples, `(n, latent)`."""
-        ...
-
-    def draw_views(self, n: int, noise: Noise) -> Tensor:
-        """Draw codes of the views that an adversary scores, `(n, latent)`, or `(n, m, latent)` of m examples each."""
-        ...
-
-
-@dataclass(frozen=True)
-class PlainCodes:
-    """Codes under N(0, I), or uniform on [-1, 1].
-
-    Args:
-        prior: "normal" or "uniform".
-        latent: their dimensions.
-
-    Raises:
-        ConfigurationError: for latent < 1, or an unknown prior.
-    """
-
-    prior: str
-    latent: int
-
-    def __post_init__(self) -> None:
-        """Refuse what is out of range."""
-        if self.latent < 1:
-            raise ConfigurationError(f"latent={self.latent}: expected at least 1")
-        if self.prior not in PRIORS:
-            raise ConfigurationError(f"no prior {self.prior!r}; {did_you_mean(self.prior, PRIORS)}")
-
-    @property
-    def space(self) -> CodeSpace:
-        """Normal numbers."""
-        return normal_space(self.latent) if self.prior == "normal" else uniform_space(self.latent)
-
-    def draw(self, n: int, noise: Noise) -> Tensor:
-        """Draw codes, `(n, latent)`."""
-        return noise.normal((n, self.latent)) if self.prior == "normal" else 2 * noise.uniform((n, self.latent)) - 1
-
-    def draw_views(self, n: int, noise: Noise) -> Tensor:
-        """Draw codes, `(n, latent)`: one example is one view."""
-        return self.draw(n, noise)
-
-
 class Views(Protocol):
     """How examples form the views that an adversary scores."""
 
@@ -142,57 +87,21 @@ class SingleViews:
         return x
 
 
-class AdversarialModel(LatentVariable, Judge):
-    """A generator x = G(z), z ~ p(z), against an adversary on its examples: a subclass puts the parts together.
+class GeneratorModel(LatentVariable):
+    """A generator x = G(z), z ~ p(z): what can be asked of it, however it learns.
 
     Args:
         event: what one example is.
         classes: number of labels to condition on; 0 for none.
         codes: how z is drawn.
-        adam: the optimiser of both players.
-        views: how examples form views.
     """
 
     generator: nn.Module
     adversary: Adversary
 
-    def __init__(
-        self, event: Event, classes: int, codes: Codes, adam: AdamConfig, views: Views = SingleViews()
-    ) -> None:
+    def __init__(self, event: Event, classes: int, codes: Codes) -> None:
         super().__init__(event, classes)
-        self.codes, self.adam, self.views = codes, adam, views
-
-    @property
-    @final
-    def players(self) -> tuple[Player, ...]:
-        """Two players: the critic, `critic_steps` turns a step, and the generator."""
-        critic = self.adversary.player(self.critic_objective, self.adam)
-        generator = Player("generator", [self.generator], self.generator_objective, optimizer=self.adam.optimizer)
-        moved = partial(self.adversary.moved, "generator")
-        return critic, replace(generator, after=moved, figures=self.adversary.figures)
-
-    @final
-    def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the critic minimises, on fakes that carry no graph."""
-        batch, found = self.views.of_batch(batch, noise)
-        fake = self.adversary.fakes.of_critic(self.generator, batch, partial(self._fakes, batch, noise))
-        return _counted(self.adversary.critic_terms(self._real(batch), fake, batch, noise), found)
-
-    @final
-    def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
-        """Return what the generator minimises."""
-        batch, found = self.views.of_batch(batch, noise)
-        fake = self.adversary.fakes.of_opponent(batch, partial(self._fakes, batch, noise))
-        return _counted(self.adversary.opponent_terms(fake, self._real(batch), batch, noise), found)
-
-    def _real(self, batch: Batch) -> View:
-        return View(self.event.scaled(batch.x), batch.label)
-
-    def _fakes(self, batch: Batch, noise: Noise) -> View:
-        """Return new fakes, with a graph to their codes if a trick differentiates by them."""
-        z = self.codes.draw_views(len(batch.x), noise)
-        z = z.requires_grad_() if self.adversary.sees_codes and torch.is_grad_enabled() else z
-        return View(self.generate(z, batch.label), batch.label, z)
+        self.codes = codes
 
     @property
     @final
@@ -207,9 +116,12 @@ class AdversarialModel(LatentVariable, Judge):
         made = torch.tanh(made) if self.event.is_image else made
         return made.view(*z.shape[:2], *self.event.shape) if z.dim() == 3 else made
 
-    def _judge(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Return the critic's logits, `(B,)`, for examples in the data's own units."""
-        return self.adversary.logits(self.views.of_one(self.event.scaled(x)), label)
+    @final
+    def fakes(self, batch: Batch, noise: Noise) -> View:
+        """Return views of new examples, with a graph to their codes if a trick differentiates by them."""
+        z = self.codes.draw_views(len(batch.x), noise)
+        z = z.requires_grad_() if self.adversary.sees_codes and torch.is_grad_enabled() else z
+        return View(self.generate(z, batch.label), batch.label, z)
 
     def _sample_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw z from the prior, `(n, latent)`."""
@@ -222,6 +134,54 @@ class AdversarialModel(LatentVariable, Judge):
     def _decode(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Return G(z), in the data's own units."""
         return self.event.unscaled(self.generate(z, label))
+
+
+class AdversarialModel(GeneratorModel, Judge):
+    """A generator against an adversary on its examples: a subclass puts the parts together.
+
+    Args:
+        event: what one example is.
+        classes: number of labels to condition on; 0 for none.
+        codes: how z is drawn.
+        adam: the optimiser of both players.
+        views: how examples form views.
+    """
+
+    def __init__(
+        self, event: Event, classes: int, codes: Codes, adam: AdamConfig, views: Views = SingleViews()
+    ) -> None:
+        super().__init__(event, classes, codes)
+        self.adam, self.views = adam, views
+
+    @property
+    @final
+    def players(self) -> tuple[Player, ...]:
+        """Two players: the critic, `critic_steps` turns a step, and the generator."""
+        critic = self.adversary.player(self.critic_objective, self.adam)
+        generator = Player("generator", [self.generator], self.generator_objective, optimizer=self.adam.optimizer)
+        moved = partial(self.adversary.moved, "generator")
+        return critic, replace(generator, after=moved, figures=self.adversary.figures)
+
+    @final
+    def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return what the critic minimises, on fakes that carry no graph."""
+        batch, found = self.views.of_batch(batch, noise)
+        fake = self.adversary.fakes.of_critic(self.generator, batch, partial(self.fakes, batch, noise))
+        return _counted(self.adversary.critic_terms(self._real(batch), fake, batch, noise), found)
+
+    @final
+    def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
+        """Return what the generator minimises."""
+        batch, found = self.views.of_batch(batch, noise)
+        fake = self.adversary.fakes.of_opponent(batch, partial(self.fakes, batch, noise))
+        return _counted(self.adversary.opponent_terms(fake, self._real(batch), batch, noise), found)
+
+    def _real(self, batch: Batch) -> View:
+        return View(self.event.scaled(batch.x), batch.label)
+
+    def _judge(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """Return the critic's logits, `(B,)`, for examples in the data's own units."""
+        return self.adversary.logits(self.views.of_one(self.event.scaled(x)), label)
 
 
 def _counted(terms: Terms, found: bool) -> Terms:

@@ -14,7 +14,8 @@ from triptych.data.examples import Examples
 from triptych.data.load import require_classes
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
-from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, SizeConfig
+from triptych.models.codes import PlainCodes
 from triptych.networks.blocks import LeakyReLU
 from triptych.networks.norms import spectrally_normed
 from triptych.objectives.player import AdamConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from triptych.adversary import Adversary, AdversaryConfig
 from triptych.event import Event
-from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, SizeConfig
+from triptych.models.codes import PlainCodes
 from triptych.objectives.player import AdamConfig
 
 

@@ -13,9 +13,10 @@ from triptych.adversary.scores import View, width_of
 from triptych.distributions import StandardNormal
 from triptych.errors import ConfigurationError
 from triptych.event import Event
-from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, SizeConfig
 from triptych.models.adversarial.layout import CATEGORICAL, Layout, NamedCode
 from triptych.models.base import Terms
+from triptych.models.codes import PlainCodes
 from triptych.models.latent_variable import CodeSpace
 from triptych.models.questions import Encoder
 from triptych.networks.blocks import LeakyReLU, mlp
@@ -48,7 +49,7 @@ class StructuredCodes:
 
         return CodeSpace(StandardNormal(count + self.noise.latent), codes)
 
-    def draw(self, n: int, noise: Noise) -> Tensor:
+    def draw(self, n: int, noise: Noise, label: Tensor | None = None) -> Tensor:
         """Draw c and z, `(n, latent)`."""
         c = self.layout.draw(n, noise)
         whole = PlainCodes(self.noise.prior, self.layout.size + self.noise.latent).draw(n, noise)

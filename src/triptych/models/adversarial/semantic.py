@@ -16,10 +16,11 @@ from triptych.data.examples import Examples
 from triptych.data.load import require_classes
 from triptych.errors import ConfigurationError, DataError
 from triptych.event import Event
-from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, PlainCodes, SizeConfig
+from triptych.models.adversarial.base import AdversarialModel, GeneratorConfig, SizeConfig
+from triptych.models.codes import PlainCodes
 from triptych.models.latent_variable import CodeSpace
 from triptych.networks.blocks import LeakyReLU
-from triptych.networks.critics import Critic, Layer
+from triptych.networks.critics import Critic, Layer, layers_behind
 from triptych.networks.norms import spectrally_normed
 from triptych.noise import Noise
 from triptych.objectives.player import AdamConfig
@@ -119,7 +120,7 @@ class IdentityCodes:
         """Normal numbers."""
         return self.codes.space
 
-    def draw(self, n: int, noise: Noise) -> Tensor:
+    def draw(self, n: int, noise: Noise, label: Tensor | None = None) -> Tensor:
         """Draw codes, `(n, latent)`."""
         return self.codes.draw(n, noise)
 
@@ -144,11 +145,7 @@ def critic_of_pairs(make_single: Callable[[Sequence[Layer]], nn.Module], layers:
     single = make_single(())
     if not isinstance(single, Critic):
         return single
-    further: list[nn.Module] = []
-    for make in layers:
-        layer = make(int(further[-1].width) if further else single.width)  # type: ignore[arg-type]
-        further += [] if layer is None else [layer]
-    critic = Critic(Siamese(single.trunk, single.width), single.width, further)
+    critic = Critic(Siamese(single.trunk, single.width), single.width, layers_behind(single.width, layers))
     if parametrize.is_parametrized(single.head):
         spectrally_normed(critic.head)
     return critic
