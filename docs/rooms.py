@@ -8,10 +8,10 @@ Each box is a package, with its lines of code. A package imports only from rows 
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 
 import matplotlib
+import tomllib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -37,6 +37,7 @@ HOLDS = {
     "metrics": "formulas",
     "running": "progress, threads, signals",
     "event": "what an example is",
+    "spaces": "labels with names",
     "noise": "randomness",
     "config": "settings by flat name",
     "specs": "parts by name",

@@ -83,7 +83,7 @@ def arithmetic(
 
 
 def _by_labels(
-    sources: Sources, model: Any, asked: Expression, count: int, amounts: list[float], label: int | None, out: Path
+    sources: Sources, model: Any, asked: Expression, count: int, amounts: list[float], label: str | None, out: Path
 ) -> str:
     """Add what labels differ in, draw it, and say what was done."""
     import torch

@@ -40,7 +40,7 @@ def decoder_of(run: Path, out: Path) -> Decoder:
     return found
 
 
-def drawn_labels(model: Model, label: int | None, n: int, seed: int) -> Tensor | None:
+def drawn_labels(model: Model, label: str | None, n: int, seed: int) -> Tensor | None:
     """Return `label` for all, or labels drawn uniformly; None for an unconditional model."""
     from triptych.noise import Noise
 
@@ -48,13 +48,13 @@ def drawn_labels(model: Model, label: int | None, n: int, seed: int) -> Tensor |
     return None if found is None else found.cpu()
 
 
-def drawn_label(model: Model, label: int | None, seed: int) -> Tensor | None:
+def drawn_label(model: Model, label: str | None, seed: int) -> Tensor | None:
     """Return `label`, or one that is drawn, for all examples; None for an unconditional model."""
     drawn = drawn_labels(model, label, 1, seed)
     return None if drawn is None else drawn[0]
 
 
-def codes_of(sources: Sources, model: Decoder, n: int, label: int | None) -> tuple[Tensor, Tensor | None]:
+def codes_of(sources: Sources, model: Decoder, n: int, label: str | None) -> tuple[Tensor, Tensor | None]:
     """Return at most n codes `(n, Z)`, of the prior or else of training examples, and their labels."""
     from triptych.queries import LatentSampler
 
@@ -65,7 +65,7 @@ def codes_of(sources: Sources, model: Decoder, n: int, label: int | None) -> tup
     return codes, own.labels if model.conditional else None
 
 
-def centre_for(sources: Sources, model: Decoder, label: int | None) -> tuple[Tensor, Label, str]:
+def centre_for(sources: Sources, model: Decoder, label: str | None) -> tuple[Tensor, Label, str]:
     """Return the code `(Z,)` of an image, else one of the prior, else a test example's; its label, and its name."""
     from triptych.queries import LatentSampler
 

@@ -109,7 +109,7 @@ def _told(rows: Mapping[str, Examples]) -> str:
     return f"PSNR of {len(clean):,} test examples, dB: {', '.join(figures)}"
 
 
-def _write(model: Model, rows: Mapping[str, Examples], label: int | None, out: Path) -> None:
+def _write(model: Model, rows: Mapping[str, Examples], label: str | None, out: Path) -> None:
     """Write the rows: a picture shows what is restored in every shade, arrays hold the levels of the data."""
     import torch
 

@@ -211,7 +211,7 @@ def read_fitted(spec: str, run: Path, event: Event, quiet: bool) -> Examples:
     return Examples(event.restored(test.event.scaled(test.data)), event, test.labels, test.classes, source=test.source)
 
 
-def labels_of(model: Model, given: Examples, label: int | None, n: int = 1) -> Any:
+def labels_of(model: Model, given: Examples, label: str | None, n: int = 1) -> Any:
     """Return the label of each example, n times each, or None for an unconditional model."""
     if label is not None or not model.conditional:
         return label
@@ -219,4 +219,6 @@ def labels_of(model: Model, given: Examples, label: int | None, n: int = 1) -> A
         raise ConfigurationError("a model of vectors needs one with each image: complete with label=... from Python")
     if given.labels is None:
         raise ConfigurationError(f"a model of {model.classes} classes needs to know what an image is: give --label")
-    return given.labels.repeat_interleave(n, 0)
+    labels = model.labels_in(given)
+    assert labels is not None
+    return labels.repeat_interleave(n, 0)

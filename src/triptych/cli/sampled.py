@@ -25,7 +25,7 @@ class Samples:
     seed: int
 
     @classmethod
-    def of(cls, model: Any, count: int, label: int | None, seed: int) -> Samples:
+    def of(cls, model: Any, count: int, label: str | None, seed: int) -> Samples:
         """Draw as many codes.
 
         Raises:

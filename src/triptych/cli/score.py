@@ -49,7 +49,7 @@ class Scorer:
     model: Model
     by: str
     samples: int
-    label: int | None
+    label: str | None
     seed: int
     ordinary: Examples
     background: Model | None

@@ -23,7 +23,9 @@ OtherData = Annotated[
 ]
 Split = Annotated[str, typer.Option("--split", help="Of the data: train, test or both.")]
 Count = Annotated[int, typer.Option("--count", help="How many test examples, where no image is given.")]
-LabelOfAll = Annotated[int | None, typer.Option("--label", help="Of a conditional model: the label of all.")]
+LabelOfAll = Annotated[
+    str | None, typer.Option("--label", help="Of a conditional model: the label of all, by name or number.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[

@@ -86,7 +86,7 @@ def interpolate(
         typer.echo(f"{what} of {steps} steps between {between} by {run}: {out}")
 
 
-def _walks_between(model: Decoder, ends: Examples, label: int | None, steps: int, path: str, seed: int) -> Decoded:
+def _walks_between(model: Decoder, ends: Examples, label: str | None, steps: int, path: str, seed: int) -> Decoded:
     """Walk from the code of each even example to that of the next."""
     from triptych import queries
 

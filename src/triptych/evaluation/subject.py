@@ -85,7 +85,7 @@ class Subject:
             return subset(self.protocol.train, self.protocol.samples, mix(seed, Stream.TRAINING_DATA))
         if isinstance(self.given, Examples):
             return self.given
-        labels = self.protocol.real.labels if self.model.conditional else None
+        labels = self.model.labels_in(self.protocol.real)
         drawn: Examples = self.model.sample(self.protocol.samples, label=labels, seed=mix(seed, Stream.SAMPLES))
         return drawn
 

@@ -15,8 +15,8 @@ from triptych.running.progress import task
 BATCH = 256
 """How many examples are computed at a time in answering a query."""
 
-Label = int | Sequence[int] | Tensor | None
-"""One for all, or one each; of a model of vectors `(E,)` or `(N, E)`."""
+Label = int | str | Sequence[int] | Tensor | None
+"""One for all, by number or name, or one each; of a model of vectors `(E,)` or `(N, E)`."""
 Seed = int | torch.Generator | None
 
 
@@ -41,7 +41,7 @@ class Question(Model):
         """Check examples against the event; return them, and their labels if the model is conditional."""
         if isinstance(x, Examples):
             if label is None and self.conditional:
-                label = x.labels
+                label = self.labels_in(x)
             x = x.data
         x = torch.as_tensor(x)
         self.event.check(x)

@@ -20,6 +20,7 @@ from triptych.event import Event
 from triptych.noise import Noise
 from triptych.objectives.player import Player as Player
 from triptych.objectives.player import Terms as Terms
+from triptych.spaces import Labels
 
 QUESTIONS = {
     "sample": "draw new examples",
@@ -99,6 +100,8 @@ class Model(nn.Module, ABC):
     """
 
     arguments: dict[str, Any]
+    label_names: tuple[str, ...] = ()
+    """The names of its labels, as the data it was trained on has them; empty if they have none."""
     called: str = ""
     """The name of the catalogue that it was built by, if any: other arguments do not make it another model."""
 
@@ -152,6 +155,16 @@ class Model(nn.Module, ABC):
     def check_training(self, train: Examples) -> None:
         """Raise `DataError` for examples of the model's event that it cannot learn from; most learn from any."""
 
+    def labels_in(self, examples: Examples) -> Tensor | None:
+        """Return the conditions of examples, labels matched by name to the model's own; None if it takes none.
+
+        Raises:
+            DataError: for a label whose name the model does not know.
+        """
+        if not self.conditional or examples.labels is None or self.embedding:
+            return examples.labels if self.conditional else None
+        return Labels(self.classes, self.label_names).matched(examples.labels, examples.classes)
+
     @property
     def any_label(self) -> Tensor | None:
         """What to sample with where it does not matter: None draws labels, a model of vectors takes zeros."""
@@ -178,12 +191,14 @@ class Model(nn.Module, ABC):
         finally:
             self.train(was_training)
 
-    def labels(self, label: int | Sequence[int] | Tensor | None, n: int, noise: Noise | None = None) -> Tensor | None:
+    def labels(
+        self, label: int | str | Sequence[int] | Tensor | None, n: int, noise: Noise | None = None
+    ) -> Tensor | None:
         """Return `n` labels on the model's device, None for an unconditional model.
 
         Args:
-            label: one for all, one each, or None: then drawn uniformly from `noise`. Vectors, `(E,)` or `(n, E)`,
-                must be given.
+            label: one for all, by number or name, one each, or None: then drawn uniformly from `noise`. Vectors,
+                `(E,)` or `(n, E)`, must be given.
             n: how many.
             noise: where missing labels are drawn from; None if they must be given.
 
@@ -203,6 +218,8 @@ class Model(nn.Module, ABC):
             if noise is None:
                 raise DataError(f"a model of {self.classes} classes needs the label of each example: none were given")
             return noise.integers(self.classes, (n,)).to(self.device)
+        if isinstance(label, str):
+            label = Labels(self.classes, self.label_names).number(label)
         labels = torch.as_tensor(label, device=self.device)
         if n and labels.is_floating_point():
             raise DataError(f"labels are {labels.dtype} numbers: this model's are whole, 0 to {self.classes - 1}")
@@ -215,8 +232,10 @@ class Model(nn.Module, ABC):
             raise ConfigurationError(f"label {outside} is out of range: this model's are 0 to {self.classes - 1}")
         return labels
 
-    def _vectors(self, given: int | Sequence[int] | Tensor | None, n: int) -> Tensor:
+    def _vectors(self, given: int | str | Sequence[int] | Tensor | None, n: int) -> Tensor:
         expected = f"expected {self.embedding} numbers for all, or ({n}, {self.embedding}): one vector each"
+        if isinstance(given, str):
+            raise ConfigurationError(f"label {given!r} was asked of a model that is conditioned on vectors: {expected}")
         if given is None:
             raise DataError(f"a model of embedding={self.embedding} was given no vectors as labels: {expected}")
         vectors = torch.as_tensor(given, dtype=torch.float32, device=self.device)

@@ -80,7 +80,7 @@ def invert(
     if not len(x):
         raise DataError("no examples were given: inversion needs at least 1")
     model.event.check(x.data)
-    labels = model.labels(x.labels if label is None and model.conditional else label, len(x))
+    labels = model.labels(model.labels_in(x) if label is None else label, len(x))
     noise = Noise.of(mix(seed, _STARTS), model.device)
     sampler = isinstance(model, LatentSampler)
     with model.asking():

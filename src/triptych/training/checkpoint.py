@@ -56,6 +56,7 @@ def save(model: Model, path: str | Path, weights: dict[str, Tensor] | None = Non
         "model": name_of(model),
         "arguments": plain_arguments(model),
         "event": model.event.to_dict(),
+        "labels": list(model.label_names),
     }
     write_whole(path / "model.json", (json.dumps(description, indent=2) + "\n").encode())
 
@@ -94,6 +95,7 @@ def load(path: str | Path, model: type[Model] | None = None, **parts: Any) -> Mo
                 f"{path} was built with your own {argument} ({value['custom']}): give load(..., {argument}=...)"
             )
     rebuilt = model.of(Event.from_dict(description["event"]), arguments)
+    rebuilt.label_names = tuple(description.get("labels", ()))
     rebuilt.called = name if name in CATALOGUE else ""
     try:
         tensors, _ = read_tensors(path / "model.safetensors")

@@ -138,5 +138,10 @@ def usable_examples(model: Model, train: Examples) -> Examples:
             f"the data has {len(train.classes)} classes, the model classes={model.classes}: "
             f"give --classes {len(train.classes)}"
         )
+    labels = model.labels_in(train)
+    if model.classes and len(train.classes) == model.classes and not model.label_names:
+        model.label_names = train.classes
+    if model.classes:
+        train = replace(train, labels=labels, classes=model.label_names or train.classes)
     model.check_training(train)
     return train

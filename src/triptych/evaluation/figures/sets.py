@@ -114,7 +114,7 @@ def path_length(subject: Subject) -> Figure:
     n, seed = protocol.samples, protocol.seed
     start, end = (model.sample_codes(n, seed=mix(seed, stream)) for stream in (Stream.WALK_START, Stream.WALK_END))
     noise = Noise.of(mix(seed, Stream.WALK_LABELS))
-    labels = model.labels(protocol.real.labels if model.conditional else None, n, noise)
+    labels = model.labels(model.labels_in(protocol.real), n, noise)
     _check_shades(protocol, _expected(model, start[:8], None if labels is None else labels[:8]))
 
     def features(z: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ class Annealer:
     def of_test(self) -> Annealed:
         """Anneal towards the posteriors of the test examples."""
         data = self.observation.data_of(self.scored)
-        labels = self.model.labels(self.scored.labels if self.model.conditional else None, len(data))
+        labels = self.model.labels(self.model.labels_in(self.scored), len(data))
 
         def make(part: slice, index: int, ticks: Iterator[int]) -> Annealed:
             own = None if labels is None else labels[part]
@@ -122,7 +122,7 @@ class Annealer:
     def of_simulated(self) -> Bracket:
         """Simulate examples and anneal towards their posteriors, and back from the codes that they were made of."""
         count, seed = min(SIMULATED, len(self.scored)), self.protocol.seed
-        labels = self.model.labels(self.scored[:count].labels if self.model.conditional else None, count)
+        labels = self.model.labels(self.model.labels_in(self.scored[:count]), count)
         with self.model.asking():
             codes, data = self.observation.simulated(count, labels, Noise.of(mix(seed, Stream.SIMULATED), self._device))
 

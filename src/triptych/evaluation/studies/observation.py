@@ -132,7 +132,7 @@ def observation_of(model: LatentVariable, train: Examples, seed: int) -> Observa
         seed: of the chains.
     """
     some = train[:TRIED]
-    labels = model.labels(some.labels if model.conditional else None, len(some))
+    labels = model.labels(model.labels_in(some), len(some))
     noise = Noise.of(seed, model.device)
     if isinstance(model, HasLikelihood):
         return Observation(model)
