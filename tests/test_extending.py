@@ -32,7 +32,6 @@ def steps():
         "run",
         "create",
         "insert",
-        "insert",
         "run",
         "append",
         "run",

@@ -52,7 +52,7 @@ def refuse_bounded(critic: nn.Module, loss: Loss) -> None:
         triptych.errors.ConfigurationError: the critic ends in Sigmoid, and the loss 'hinge' takes logits, ...
         >>> refuse_bounded(nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), nn.Linear(1, 1)), resolve_loss("hinge"))
     """
-    name = next((name for name, known in LOSSES.items() if known is getattr(loss, "func", loss)), None)
+    name = LOSSES.name_of(loss)
     last = _last_activation(critic) if name else ""
     if last.lower().replace("_", "") in {name.lower() for name in BOUNDED}:
         raise ConfigurationError(

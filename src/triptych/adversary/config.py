@@ -15,7 +15,7 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.networks import Sizes
 from triptych.networks.critics import TRUNKS, Layer, resolve_critic
-from triptych.networks.norms import NORMS
+from triptych.networks.norms import CRITIC_NORMS
 from triptych.objectives.adversarial import LOSSES, Loss
 from triptych.objectives.penalties import PENALTIES, Penalty
 
@@ -55,7 +55,7 @@ class AdversaryConfig:
     loss: str | Loss = setting("non-saturating", "loss", LOSSES)
     penalty: str | Penalty = setting("none", "penalty", PENALTIES)
     tricks: str | Sequence[Trick] = setting("none", "tricks", TRICKS)
-    norm: str = setting("auto", "critic_norm", NORMS)
+    norm: str = setting("auto", "critic_norm", CRITIC_NORMS)
     labels: str = setting("concatenation", "critic_labels")
     steps: int = setting(1, "critic_steps")
     rate: float = setting(1.0, "critic_rate")

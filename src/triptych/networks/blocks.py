@@ -11,6 +11,12 @@ from torch import Tensor, nn
 
 from triptych.errors import ConfigurationError, check_known
 from triptych.processes import sharing, summed
+from triptych.specs import Registry
+
+ACTIVATIONS: Registry[type[nn.Module]] = Registry(
+    "activation", elu=nn.ELU, relu=nn.ReLU, sigmoid=nn.Sigmoid, silu=nn.SiLU, tanh=nn.Tanh
+)
+"""Every activation of an MLP by the name that a user can type."""
 
 
 class Sizes(NamedTuple):
@@ -35,10 +41,11 @@ class Sizes(NamedTuple):
             raise ConfigurationError(f"hidden={self.hidden}, channels={self.channels}: expected at least 1 of each")
         if self.layers < 0:
             raise ConfigurationError(f"layers={self.layers}: expected the number of hidden layers, 0 for a linear map")
-        check_known("activation", self.activation, ACTIVATIONS)
+        ACTIVATIONS.find(self.activation)
         check_known("upsampling", self.upsampling, UPSAMPLING)
 
 
+@ACTIVATIONS.register("leaky-relu")
 class LeakyReLU(nn.LeakyReLU):
     """The leaky rectifier with the slope 0.2 of DCGAN (Radford et al. 2016, §3)."""
 
@@ -46,15 +53,6 @@ class LeakyReLU(nn.LeakyReLU):
         super().__init__(0.2)
 
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "elu": nn.ELU,
-    "relu": nn.ReLU,
-    "leaky-relu": LeakyReLU,
-    "sigmoid": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-}
-"""Every activation of an MLP by the name that a user can type."""
 UPSAMPLING = ("transposed", "resize")
 """How a convolutional decoder doubles an image: a transposed convolution, or nearest neighbours and a convolution."""
 

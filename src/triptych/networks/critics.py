@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-from triptych.errors import ConfigurationError, did_you_mean
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
+from triptych.networks import dcgan, perceptron, resnet  # noqa: F401  (they enter GENERATORS and TRUNKS)
 from triptych.networks.blocks import Sizes, conditioned
-from triptych.networks.dcgan import DCGANGenerator, DCGANTrunk
-from triptych.networks.games import SMALLEST, Generator, Outfit, Trunk
-from triptych.networks.norms import CRITIC_NORMS, GENERATOR_NORMS, resolve_norm, spectrally_normed
-from triptych.networks.perceptron import MLPGenerator, MLPTrunk
+from triptych.networks.games import GENERATORS as GENERATORS
+from triptych.networks.games import SMALLEST, Outfit
+from triptych.networks.games import TRUNKS as TRUNKS
+from triptych.networks.norms import (
+    CRITIC_NORMS,
+    GENERATOR_NORMS,
+    Batch,
+    Spectral,
+    Virtual,
+    resolve_norm,
+    spectrally_normed,
+)
 from triptych.networks.reference import Referring
-from triptych.networks.resnet import ResNetGenerator, ResNetTrunk
-from triptych.specs import chosen
+from triptych.specs import Registry
 
-GENERATORS: dict[str, type[Generator]] = {
-    "dcgan": DCGANGenerator,
-    "mlp": MLPGenerator,
-    "resnet": ResNetGenerator,
-}
-"""Every generator by the name that a user can type."""
-TRUNKS: dict[str, type[Trunk]] = {
-    "dcgan": DCGANTrunk,
-    "mlp": MLPTrunk,
-    "resnet": ResNetTrunk,
-}
-"""Every critic by the name that a user can type."""
 GENERATOR_LABELS = ("concatenation", "batch-norm")
 """How a generator sees labels: appended to the code, or as scales and shifts of batch norm."""
 CRITIC_LABELS = ("concatenation", "projection")
@@ -110,18 +107,18 @@ def resolve_critic(
     if isinstance(name, nn.Module):
         _no_choice_left("critic", norm, labels)
         return name
-    kind = auto_network("critic", name, event, TRUNKS)
-    _known("critic_labels", labels, CRITIC_LABELS)
+    kind = auto_network(name, event, TRUNKS)
+    check_known("critic_labels", labels, CRITIC_LABELS)
     usual = TRUNKS[kind.partition(":")[0]].usual_norm
-    outfit = Outfit(resolve_norm("critic_norm", norm, usual, CRITIC_NORMS), sizes.classes, labels)
-    trunk = chosen("critic", kind, TRUNKS)(event, sizes, outfit)
+    outfit = Outfit(resolve_norm(norm, usual, CRITIC_NORMS), sizes.classes, labels)
+    trunk = TRUNKS.chosen(kind)(event, sizes, outfit)
     layers = layers_behind(trunk.width, further)
     seen = _referring(trunk, event.shape, outfit, takes_all=False)
     critic = Critic(seen, trunk.width, layers, sizes.classes if labels == "projection" else 0)
     for behind in (critic.head, critic.embedding):
         if behind is not None:
             trunk.initialise(behind)
-    if outfit.norm.name == "spectral":
+    if isinstance(outfit.norm, Spectral):
         for part in (trunk, critic.head, critic.embedding):
             if part is not None:
                 spectrally_normed(part)
@@ -164,44 +161,41 @@ def resolve_generator(
     if isinstance(name, nn.Module):
         _no_choice_left("generator", norm, labels)
         return name
-    kind = auto_network("generator", name, event, GENERATORS)
-    _known("generator_labels", labels, GENERATOR_LABELS)
+    kind = auto_network(name, event, GENERATORS)
+    check_known("generator_labels", labels, GENERATOR_LABELS)
     by_norm = labels == "batch-norm" and sizes.classes > 0
     usual = "batch" if by_norm else GENERATORS[kind.partition(":")[0]].usual_norm
-    outfit = Outfit(resolve_norm("generator_norm", norm, usual, GENERATOR_NORMS), sizes.classes, labels)
-    if by_norm and outfit.norm.name not in ("batch", "virtual"):
+    outfit = Outfit(resolve_norm(norm, usual, GENERATOR_NORMS), sizes.classes, labels)
+    if by_norm and not isinstance(outfit.norm, Batch | Virtual):
         raise ConfigurationError(
             f"generator_labels='batch-norm' with generator_norm={norm!r}: expected 'auto', 'batch' or 'virtual', whose "
             "scale and shift become the label's; or try generator_labels='concatenation'"
         )
-    generator = chosen("generator", kind, GENERATORS)(event, inputs, sizes, outfit)
+    generator = GENERATORS.chosen(kind)(event, inputs, sizes, outfit)
     return _referring(generator, (inputs,), outfit, takes_all=True)
 
 
-def auto_network(what: str, name: str, event: Event, known: Collection[str]) -> str:
+def auto_network(name: str, event: Event, known: Registry[Any]) -> str:
     """Return the name that "auto" stands for: "dcgan" for images of 8×8 and more, else "mlp"; others as they are.
 
     Raises:
         ConfigurationError: for what is not a name.
 
     Example:
-        >>> auto_network("critic", "auto", Event((2,)), TRUNKS), auto_network("critic", "resnet", Event((2,)), TRUNKS)
+        >>> auto_network("auto", Event((2,)), TRUNKS), auto_network("resnet", Event((2,)), TRUNKS)
         ('mlp', 'resnet')
     """
     if not isinstance(name, str):
-        raise ConfigurationError(f"{name!r} was given as {what}: expected 'auto', {', '.join(known)}, or an nn.Module")
+        names = ", ".join(known)
+        raise ConfigurationError(f"{name!r} was given as {known.kind}: expected 'auto', {names}, or an nn.Module")
     if name == "auto":
         return "dcgan" if event.is_image and min(event.shape[1:]) >= SMALLEST else "mlp"
     kind, _, options = name.partition(":")
-    _known(what, kind, ("auto", *known))
     if kind == "auto":
-        raise ConfigurationError(f"{what}={name!r}: a network takes options, 'auto' none: try '{min(known)}:{options}'")
+        hint = f"try '{min(known)}:{options}'"
+        raise ConfigurationError(f"{known.kind}={name!r}: a network takes options, 'auto' none: {hint}")
+    known.find(kind, "auto")
     return name
-
-
-def _known(what: str, name: str, known: Collection[str]) -> None:
-    if name not in known:
-        raise ConfigurationError(f"no {what} {name!r}; {did_you_mean(name, known)}")
 
 
 def _no_choice_left(player: str, norm: str, labels: str) -> None:

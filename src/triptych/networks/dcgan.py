@@ -15,7 +15,7 @@ from triptych.event import Event
 from triptych.networks.attention import attention_at
 from triptych.networks.blocks import BatchNorm, LeakyReLU, Projection, Sizes
 from triptych.networks.feature_maps import attentions, canvas_and_channels, in_a_row
-from triptych.networks.games import Generator, Outfit, Trunk, cropped
+from triptych.networks.games import GENERATORS, TRUNKS, Generator, Outfit, Trunk, cropped
 from triptych.networks.norms import normed
 
 CUT = 0.5 - 0.5 / math.pi
@@ -47,6 +47,7 @@ def _expect(norm: nn.Module, variance: float) -> None:
             part.running_var.fill_(variance)
 
 
+@GENERATORS.register("dcgan")
 class DCGANGenerator(Generator):
     """A projection to a 4×4 grid, then transposed 4×4 convolutions of stride 2, `(B, inputs) -> (B, C, H, W)`.
 
@@ -103,6 +104,7 @@ class DCGANGenerator(Generator):
         return cropped(x, *self.size)
 
 
+@TRUNKS.register("dcgan")
 class DCGANTrunk(Trunk):
     """4×4 convolutions of stride 2 with leaky rectifiers, flattened, `(B, C, H, W) -> (B, width)`.
 

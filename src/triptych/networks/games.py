@@ -12,7 +12,12 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.networks.blocks import with_label
 from triptych.networks.norms import Conditional, Norm
+from triptych.specs import Registry
 
+GENERATORS: Registry[type[Generator]] = Registry("generator")
+"""Every generator by the name that a user can type."""
+TRUNKS: Registry[type[Trunk]] = Registry("critic")
+"""Every critic by the name that a user can type."""
 SMALLEST = 8
 """Convolutional networks of games take images from this side on."""
 GRID = 4
@@ -53,7 +58,7 @@ class Generator(nn.Module):
     """From codes `(B, inputs)`, and labels, to scaled examples `(B, *event.shape)` before the final tanh.
 
     A subclass takes `(event, inputs, sizes, outfit)`; its keyword-only parameters are options, as in
-    `--generator resnet:attention=16`. Its line in `GENERATORS` (`networks/critics.py`) names it.
+    `--generator resnet:attention=16`. `@GENERATORS.register("resnet")` names it.
     """
 
     usual_norm: ClassVar[str]
@@ -63,8 +68,8 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """From scaled examples `(B, *event.shape)`, and labels, to features `(B, width)`.
 
-    A subclass takes `(event, sizes, outfit)`; its keyword-only parameters are options. Its line in `TRUNKS`
-    (`networks/critics.py`) names it.
+    A subclass takes `(event, sizes, outfit)`; its keyword-only parameters are options. `@TRUNKS.register("resnet")`
+    names it.
     """
 
     usual_norm: ClassVar[str]

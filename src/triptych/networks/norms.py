@@ -9,42 +9,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from triptych.errors import ConfigurationError, check_known, did_you_mean
+from triptych.errors import ConfigurationError, did_you_mean
 from triptych.networks.blocks import BatchNorm
 from triptych.networks.reference import VirtualBatchNorm
-from triptych.specs import chosen
+from triptych.specs import Registry
 
-NORMS: dict[str, type[Norm]] = {}
-"""Every normalisation by its name; `GENERATOR_NORMS` and `CRITIC_NORMS` say where it may be used."""
-GENERATOR_NORMS = ("none", "batch", "layer", "instance", "virtual")
-CRITIC_NORMS = (*GENERATOR_NORMS, "spectral")
+GENERATOR_NORMS: Registry[type[Norm]] = Registry("generator_norm")
+"""Every normalisation of a generator by its name."""
+CRITIC_NORMS: Registry[type[Norm]] = Registry("critic_norm")
+"""Every normalisation of a critic by its name."""
+NORMS = GENERATOR_NORMS  # as `GeneratorConfig` calls them
 
 
 class Norm:
     """One way to normalise: a layer behind each convolution or linear map, or something that is done to its weight.
 
-    A subclass says its name, `class Batch(Norm, name="batch")`; the keyword-only parameters of its constructor are
-    options: `--critic-norm virtual:reference=32`.
+    `@CRITIC_NORMS.register("batch")` names a subclass; the keyword-only parameters of its constructor are options:
+    `--critic-norm virtual:reference=32`.
     """
 
-    name: ClassVar[str]
     shifts: ClassVar[bool] = True
     """Whether its layer shifts what it is given, so that a bias before it is left out."""
     reference: int = 0
     """Examples of the fixed batch that goes through the network with every minibatch; 0 for none."""
-
-    def __init_subclass__(cls, name: str) -> None:
-        """Enter the normalisation in `NORMS`."""
-        super().__init_subclass__()
-        cls.name = name
-        NORMS[name] = cls
 
     def layer(self, features: int, affine: bool = True) -> nn.Module:
         """Return the layer for `(B, features)` or `(B, features, H, W)`, with a scale and a shift or without."""
         raise NotImplementedError
 
 
-class NoNorm(Norm, name="none"):
+@GENERATOR_NORMS.register("none")
+@CRITIC_NORMS.register("none")
+class NoNorm(Norm):
     """Leaves everything as it is."""
 
     shifts = False
@@ -54,7 +50,8 @@ class NoNorm(Norm, name="none"):
         return nn.Identity()
 
 
-class Spectral(Norm, name="spectral"):
+@CRITIC_NORMS.register("spectral")
+class Spectral(Norm):
     """Divides the weight of every convolution and linear map by its spectral norm, which bounds the slope of each.
 
     That of a convolution is of its kernel as a matrix, outputs × (inputs · taps): a linear map is then 1-Lipschitz, a
@@ -69,7 +66,9 @@ class Spectral(Norm, name="spectral"):
         return nn.Identity()
 
 
-class Batch(Norm, name="batch"):
+@GENERATOR_NORMS.register("batch")
+@CRITIC_NORMS.register("batch")
+class Batch(Norm):
     """Statistics of the minibatch, on all processes; of a critic, of the real and of the made examples apart.
 
     Reference: Ioffe & Szegedy 2015, Algorithm 1; in GANs Radford et al. 2016, §3.
@@ -80,7 +79,9 @@ class Batch(Norm, name="batch"):
         return BatchNorm(features, affine=affine)
 
 
-class Layer(Norm, name="layer"):
+@GENERATOR_NORMS.register("layer")
+@CRITIC_NORMS.register("layer")
+class Layer(Norm):
     """Statistics of all features of one example; a scale and a shift for each channel.
 
     Reference: Ba et al. 2016, *Layer Normalization*, eq. 4; in critics Gulrajani et al. 2017, §4.
@@ -91,7 +92,9 @@ class Layer(Norm, name="layer"):
         return nn.GroupNorm(1, features, affine=affine)
 
 
-class Instance(Norm, name="instance"):
+@GENERATOR_NORMS.register("instance")
+@CRITIC_NORMS.register("instance")
+class Instance(Norm):
     """Statistics of each plane of one image. Reference: Ulyanov et al. 2016, *Instance Normalization*, eq. 5."""
 
     def layer(self, features: int, affine: bool = True) -> nn.Module:
@@ -99,7 +102,9 @@ class Instance(Norm, name="instance"):
         return nn.InstanceNorm2d(features, affine=affine)
 
 
-class Virtual(Norm, name="virtual"):
+@GENERATOR_NORMS.register("virtual")
+@CRITIC_NORMS.register("virtual")
+class Virtual(Norm):
     """Statistics of a fixed batch and of the example itself: see `VirtualBatchNorm`.
 
     Args:
@@ -121,35 +126,31 @@ class Virtual(Norm, name="virtual"):
         return VirtualBatchNorm(features, self.reference, affine)
 
 
-def resolve_norm(what: str, spec: str, usual: str, allowed: tuple[str, ...]) -> Norm:
+def resolve_norm(spec: str, usual: str, known: Registry[type[Norm]]) -> Norm:
     """Return the normalisation that an option names.
 
     Args:
-        what: the option's name.
         spec: "auto", or a name with its options.
         usual: what "auto" stands for.
-        allowed: names that there are to choose from.
+        known: those that there are to choose from.
 
     Raises:
         ConfigurationError: for an unknown name or option.
 
     Example:
-        >>> resolve_norm("generator_norm", "virtual:reference=32", "batch", GENERATOR_NORMS).reference
+        >>> resolve_norm("virtual:reference=32", "batch", GENERATOR_NORMS).reference
         32
-        >>> resolve_norm("generator_norm", "spectral", "batch", GENERATOR_NORMS)
+        >>> resolve_norm("spectral", "batch", GENERATOR_NORMS)
         Traceback (most recent call last):
         triptych.errors.ConfigurationError: no generator_norm 'spectral'; there is: auto, batch, instance, ...
     """
     if not isinstance(spec, str):
-        raise ConfigurationError(f"{what}={spec!r}: expected a name; {did_you_mean('', ['auto', *allowed])}")
+        raise ConfigurationError(f"{known.kind}={spec!r}: expected a name; {did_you_mean('', ['auto', *known])}")
     if spec == "auto":
         spec = usual
-    name = spec.partition(":")[0]
-    if name == "auto":
-        raise ConfigurationError(f"{what}={spec!r}: 'auto' takes no options")
-    check_known(what, name, ["auto", *allowed])
-    norm = chosen(what, spec, NORMS)()
-    assert isinstance(norm, Norm)
+    if spec.partition(":")[0] == "auto":
+        raise ConfigurationError(f"{known.kind}={spec!r}: 'auto' takes no options")
+    norm: Norm = known.chosen(spec, "auto")()
     return norm
 
 

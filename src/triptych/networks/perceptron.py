@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.networks.blocks import ACTIVATIONS, Sizes
-from triptych.networks.games import Generator, Outfit, Trunk
+from triptych.networks.games import GENERATORS, TRUNKS, Generator, Outfit, Trunk
 from triptych.networks.norms import Instance, normed
 
 
@@ -43,6 +43,7 @@ def _own(sizes: Sizes, hidden: int, layers: int, activation: str) -> Sizes:
     )
 
 
+@GENERATORS.register("mlp")
 class MLPGenerator(Generator):
     """A multi-layer perceptron from codes to examples, rectifiers between its layers.
 
@@ -80,6 +81,7 @@ class MLPGenerator(Generator):
         return made.view(len(z), *self.shape)
 
 
+@TRUNKS.register("mlp")
 class MLPTrunk(Trunk):
     """The hidden layers of a multi-layer perceptron on the flattened example, leaky rectifiers behind its layers.
 

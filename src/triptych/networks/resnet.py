@@ -16,7 +16,7 @@ from triptych.event import Event
 from triptych.networks.attention import attention_at
 from triptych.networks.blocks import Projection, Sizes
 from triptych.networks.feature_maps import attentions, canvas_and_channels, in_a_row
-from triptych.networks.games import Generator, Outfit, Trunk, cropped
+from triptych.networks.games import GENERATORS, TRUNKS, Generator, Outfit, Trunk, cropped
 from triptych.networks.norms import normed
 
 EVEN = 3
@@ -99,6 +99,7 @@ class HalvingBlock(nn.Module):
         return out
 
 
+@GENERATORS.register("resnet")
 class ResNetGenerator(Generator):
     """A projection to a 4×4 grid, then blocks that double it, `(B, inputs) -> (B, C, H, W)`.
 
@@ -152,6 +153,7 @@ class ResNetGenerator(Generator):
         return cropped(self.last(torch.relu(normed(self.norm, x, label))), *self.size)
 
 
+@TRUNKS.register("resnet")
 class ResNetTrunk(Trunk):
     """Blocks that halve an image, then blocks that do not, and the sum over positions, `(B, C, H, W) -> (B, width)`.
 

@@ -33,7 +33,7 @@ class Play(NamedTuple):
 
 Loss = Callable[..., Play]
 
-LOSSES: Registry[Loss] = Registry()
+LOSSES: Registry[Loss] = Registry("loss")
 """Every loss by the name that a user can type."""
 
 

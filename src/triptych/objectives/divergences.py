@@ -38,9 +38,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from triptych.errors import ConfigurationError, check_known
-from triptych.specs import chosen
+from triptych.errors import ConfigurationError
+from triptych.specs import Registry
 
+DIVERGENCES: Registry[Callable[..., Divergence]] = Registry("divergence")
+"""What makes each divergence, from its options."""
 BEND = 10.0
 """The exponent from which on an exponential is continued by a line."""
 
@@ -56,40 +58,38 @@ class Output(NamedTuple):
 
 Activation = Callable[[Tensor, float], Output]
 
+ACTIVATIONS: Registry[Activation] = Registry("activation")
+"""Output activations: `v`, `c - exp(-v)`, `c - log(1 + exp(-v))`, `½ tanh v`; c is the upper end of the
+conjugate's domain, 0 if it has none."""
+
 
 def _bent(v: Tensor) -> Tensor:
     """Return v, continued by `10 + log(1 + v - 10)` above 10, so that its exponential is continued by a line."""
     return torch.where(v > BEND, BEND + torch.log1p((v - BEND).clamp(min=0)), v)
 
 
+@ACTIVATIONS.register("identity")
 def _identity(v: Tensor, end: float) -> Output:
     return Output(v, v)
 
 
+@ACTIVATIONS.register("exponential")
 def _exponential(v: Tensor, end: float) -> Output:
     log_gap = _bent(-v)
     return Output(end - log_gap.exp(), log_gap)
 
 
+@ACTIVATIONS.register("softplus")
 def _softplus(v: Tensor, end: float) -> Output:
     sure = v > 15
     near = F.softplus(-torch.where(sure, 15, v)).log()
     return Output(end - F.softplus(-v), torch.where(sure, -v - 0.5 * (-v.clamp(min=15)).exp(), near))
 
 
+@ACTIVATIONS.register("tanh")
 def _tanh(v: Tensor, end: float) -> Output:
     t = 0.5 * torch.tanh(v)
     return Output(t, (end - t).log() if end > 0.5 else t)
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    "identity": _identity,
-    "exponential": _exponential,
-    "softplus": _softplus,
-    "tanh": _tanh,
-}
-"""Output activations: `v`, `c - exp(-v)`, `c - log(1 + exp(-v))`, `½ tanh v`; c is the upper end of the
-conjugate's domain, 0 if it has none."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Divergence:
             ConfigurationError: for an unknown activation, or one with values where the conjugate is infinite.
         """
         name = self.activation if activation == "auto" else activation
-        check_known("activation", name, [*ACTIVATIONS, "auto"])
+        values = ACTIVATIONS.find(name, "auto")
         if not self._allows(name):
             fitting = " or ".join(other for other in ACTIVATIONS if self._allows(other))
             domain = f"on [{self.start:g}, {self.end:g}]" if self.start > -math.inf else f"below {self.end:.3g}"
@@ -140,7 +140,7 @@ class Divergence:
             )
         if self.growth:
             logit = _bent(self.growth * logit) / self.growth
-        return ACTIVATIONS[name](logit, self.end if self.end < math.inf else 0.0)
+        return values(logit, self.end if self.end < math.inf else 0.0)
 
     def bound(self, real: Tensor, fake: Tensor, activation: str = "auto") -> Tensor:
         """Return the lower bound `E_P g(V) - E_Q f*(g(V))` on the divergence, one number.
@@ -201,6 +201,7 @@ def _jeffreys_conjugate(o: Output) -> Tensor:
     return torch.expm1(-z) - z
 
 
+@DIVERGENCES.register("weighted-jensen-shannon")
 def _weighted_jensen_shannon(*, pi: float = 0.5) -> Divergence:
     if not 0 < pi < 1:
         raise ConfigurationError(f"pi={pi:g}: expected above 0 and below 1")
@@ -212,6 +213,7 @@ def _weighted_jensen_shannon(*, pi: float = 0.5) -> Divergence:
     )
 
 
+@DIVERGENCES.register("alpha")
 def _alpha(*, alpha: float = 1.5) -> Divergence:
     if alpha == 0 or not (alpha <= 0.75 or 1.1 <= alpha < math.inf) or alpha == -math.inf:
         near = "reverse-kl" if alpha == 0 else "kl"
@@ -235,39 +237,40 @@ def _alpha(*, alpha: float = 1.5) -> Divergence:
     )
 
 
-_KL = Divergence(lambda u: torch.xlogy(u, u), lambda o: (o.t - 1).exp(), math.inf, "identity", growth=1.0)
-_REVERSE_KL = Divergence(lambda u: -u.log(), lambda o: -1 - o.log_gap, 0.0, "exponential")
-_PEARSON = Divergence(lambda u: (u - 1) ** 2, lambda o: o.t**2 / 4 + o.t, math.inf, "identity")
-_NEYMAN = Divergence(lambda u: (1 - u) ** 2 / u, lambda o: 2 - 2 * (o.log_gap / 2).exp(), 1.0, "exponential")
-_HELLINGER = Divergence(
-    lambda u: (u.sqrt() - 1) ** 2, lambda o: torch.expm1(-o.log_gap), 1.0, "exponential", growth=1.0
+def _plain(name: str, *parts: Any, **more: Any) -> None:
+    """Enter a divergence that has no options, of the arguments of `Divergence`."""
+    made = Divergence(*parts, **more)
+    DIVERGENCES.register(name)(lambda: made)
+
+
+_plain("kl", lambda u: torch.xlogy(u, u), lambda o: (o.t - 1).exp(), math.inf, "identity", growth=1.0)
+_plain("reverse-kl", lambda u: -u.log(), lambda o: -1 - o.log_gap, 0.0, "exponential")
+_plain("pearson", lambda u: (u - 1) ** 2, lambda o: o.t**2 / 4 + o.t, math.inf, "identity")
+_plain("neyman", lambda u: (1 - u) ** 2 / u, lambda o: 2 - 2 * (o.log_gap / 2).exp(), 1.0, "exponential")
+_plain(
+    "squared-hellinger",
+    lambda u: (u.sqrt() - 1) ** 2,
+    lambda o: torch.expm1(-o.log_gap),
+    1.0,
+    "exponential",
+    growth=1.0,
 )
-_JEFFREYS = Divergence(lambda u: (u - 1) * u.log(), _jeffreys_conjugate, math.inf, "identity", growth=1.0)
-_JENSEN_SHANNON = Divergence(
+_plain("jeffreys", lambda u: (u - 1) * u.log(), _jeffreys_conjugate, math.inf, "identity", growth=1.0)
+_plain(
+    "jensen-shannon",
     lambda u: torch.xlogy(u, u) - torch.xlogy(u + 1, (u + 1) / 2),
     lambda o: -math.log(2) - _log_complement(o.log_gap),
     math.log(2),
     "softplus",
 )
-_GAN = Divergence(
-    lambda u: torch.xlogy(u, u) - torch.xlogy(u + 1, u + 1), lambda o: -_log_complement(o.log_gap), 0.0, "softplus"
+_plain("total-variation", lambda u: (u - 1).abs() / 2, lambda o: o.t, 0.5, "tanh", start=-0.5)
+_plain(
+    "gan",
+    lambda u: torch.xlogy(u, u) - torch.xlogy(u + 1, u + 1),
+    lambda o: -_log_complement(o.log_gap),
+    0.0,
+    "softplus",
 )
-_TOTAL_VARIATION = Divergence(lambda u: (u - 1).abs() / 2, lambda o: o.t, 0.5, "tanh", start=-0.5)
-
-DIVERGENCES: dict[str, Callable[..., Divergence]] = {
-    "kl": lambda: _KL,
-    "reverse-kl": lambda: _REVERSE_KL,
-    "pearson": lambda: _PEARSON,
-    "neyman": lambda: _NEYMAN,
-    "squared-hellinger": lambda: _HELLINGER,
-    "jeffreys": lambda: _JEFFREYS,
-    "jensen-shannon": lambda: _JENSEN_SHANNON,
-    "weighted-jensen-shannon": _weighted_jensen_shannon,
-    "alpha": _alpha,
-    "total-variation": lambda: _TOTAL_VARIATION,
-    "gan": lambda: _GAN,
-}
-"""What makes each divergence, from its options."""
 
 
 def divergence(spec: str) -> Divergence:
@@ -283,5 +286,5 @@ def divergence(spec: str) -> Divergence:
         Traceback (most recent call last):
         triptych.errors.ConfigurationError: alpha=1: expected a number other than 0, at most 0.75 or at least 1.1; ...
     """
-    made: Divergence = chosen("divergence", spec, DIVERGENCES)()
+    made: Divergence = DIVERGENCES.chosen(spec)()
     return made

@@ -56,6 +56,7 @@ def _game(name: str) -> Loss:
     return loss
 
 
+@LOSSES.register("fgan-weighted-jensen-shannon")
 def _weighted_jensen_shannon(
     real: Tensor, fake: Tensor, *, pi: float = 0.5, generator: str = "alternative", activation: str = "auto"
 ) -> Play:
@@ -64,6 +65,7 @@ def _weighted_jensen_shannon(
     return play(made, real, fake, generator=generator, activation=activation)
 
 
+@LOSSES.register("fgan-alpha")
 def _alpha(
     real: Tensor, fake: Tensor, *, alpha: float = 1.5, generator: str = "alternative", activation: str = "auto"
 ) -> Play:
@@ -71,5 +73,6 @@ def _alpha(
     return play(DIVERGENCES["alpha"](alpha=alpha), real, fake, generator=generator, activation=activation)
 
 
-_OWN: dict[str, Loss] = {"weighted-jensen-shannon": _weighted_jensen_shannon, "alpha": _alpha}
-LOSSES.update({f"fgan-{name}": _OWN.get(name) or _game(name) for name in DIVERGENCES})
+for _name in DIVERGENCES:
+    if f"fgan-{_name}" not in LOSSES:
+        LOSSES.register(f"fgan-{_name}")(_game(_name))

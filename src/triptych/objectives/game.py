@@ -8,7 +8,6 @@ from torch import Tensor
 from triptych.errors import ConfigurationError
 from triptych.objectives import fgan  # noqa: F401  (its losses enter LOSSES)
 from triptych.objectives.adversarial import LOSSES, Loss, Play
-from triptych.specs import chosen
 
 
 def resolve_loss(loss: str | Loss) -> Loss:
@@ -17,7 +16,7 @@ def resolve_loss(loss: str | Loss) -> Loss:
     Raises:
         ConfigurationError: for an unknown name or option.
     """
-    return loss if callable(loss) else chosen("loss", loss, LOSSES)
+    return loss if callable(loss) else LOSSES.chosen(loss)
 
 
 def generator_sees_real(loss: Loss) -> bool:

@@ -18,12 +18,12 @@ from torch import Tensor
 from triptych.errors import ConfigurationError
 from triptych.noise import Noise
 from triptych.processes import sharing, summed
-from triptych.specs import Registry, several
+from triptych.specs import Registry
 
 Judge = Callable[[Tensor], Tensor]
 Penalty = Callable[..., Tensor]
 
-PENALTIES: Registry[Penalty] = Registry()
+PENALTIES: Registry[Penalty] = Registry("penalty")
 """Every penalty by the name that a user can type."""
 SIDES = ("two", "one")
 
@@ -200,7 +200,7 @@ def resolve_penalties(penalty: str | Penalty) -> Sequence[tuple[str, Penalty]]:
     if callable(penalty):
         own = getattr(getattr(penalty, "func", penalty), "__name__", "own")
         return [(f"{own if own.isidentifier() else 'own'}_penalty", penalty)]
-    parts = several("penalty", penalty, PENALTIES)
+    parts = PENALTIES.several(penalty)
     for part in parts:  # so that an option out of its range is refused now, and not at the first step
         part(lambda x: x.sum(1), torch.zeros(2, 2), torch.ones(2, 2), Noise.of(0))
     return [(f"{getattr(part, 'func', part).__name__}_penalty", part) for part in parts]

@@ -15,9 +15,9 @@ from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.noise import Noise
 from triptych.objectives.player import Terms
-from triptych.specs import Registry, several
+from triptych.specs import Registry
 
-TRICKS: Registry[type[Trick]] = Registry()
+TRICKS: Registry[type[Trick]] = Registry("trick")
 """Every trick by the name that a user can type."""
 
 
@@ -119,7 +119,7 @@ def resolve_tricks(tricks: str | Sequence[Trick]) -> list[Trick]:
         ConfigurationError: for an unknown name or option, or something that is no trick.
     """
     if isinstance(tricks, str):
-        return [make() for make in several("trick", tricks, TRICKS)]
+        return [make() for make in TRICKS.several(tricks)]
     for trick in tricks if isinstance(tricks, Sequence) else [tricks]:
         if not isinstance(trick, Trick):
             raise ConfigurationError(
