@@ -23,7 +23,6 @@ from triptych.distributions.priors import (
     resolve_prior,
 )
 from triptych.distributions.vectors import Gaussian, GaussianMixture
-from triptych.errors import check_known
 from triptych.event import Event
 
 __all__ = [
@@ -79,7 +78,6 @@ def resolve_law(pixels: str | type[Law], event: Event, vectors: str = "gaussian"
         else:
             pixels = "categorical" if event.levels <= MOST_FREE_LEVELS else "logistic-mixture"
     if isinstance(pixels, str):
-        check_known("pixel law", pixels, ["auto", *LAWS])
-        pixels = LAWS[pixels]
+        pixels = LAWS.find(pixels, "auto")
     pixels.check(event)
     return pixels

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from triptych.distributions.priors import NamedPrior, PriorSetting
+from triptych.distributions.priors import PRIORS, NamedPrior, PriorSetting
 from triptych.noise import Noise
 
 
-class FlowPrior(NamedPrior, name="flow"):
+@PRIORS.register("flow")
+class FlowPrior(NamedPrior):
     """A standard normal ε behind learned invertible maps, `log p(z) = log N(f(z); 0, I) + log |det ∂f/∂z|`.
 
     The maps are couplings: rational-quadratic splines on [-5, 5] of one half of the code given the other, and the

@@ -11,9 +11,10 @@ from torch import Tensor
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.noise import Noise
+from triptych.specs import Registry
 
-LAWS: dict[str, type[Law]] = {}
-"""Every law by the name that a user can type, as its class statement gives it."""
+LAWS: Registry[type[Law]] = Registry("pixel law")
+"""Every law by the name that a user can type: `@LAWS.register("bernoulli")`."""
 
 
 class Law(ABC):
@@ -32,12 +33,6 @@ class Law(ABC):
     joint: ClassVar[bool] = False
     """Whether the colours of a pixel are dependent given the features. If so one set of features serves
     all of them; if not, an autoregressive network must order the colours itself."""
-
-    def __init_subclass__(cls, name: str | None = None) -> None:
-        """Enter a law in `LAWS`, if it has a name: `class Bernoulli(ImageLaw, name="bernoulli")`."""
-        super().__init_subclass__()
-        if name is not None:
-            LAWS[name] = cls
 
     def __init__(self, features: Tensor, event: Event) -> None:
         expected = (self.channels(event), *event.shape[1:])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.distributions.latents import DiagonalNormal
-from triptych.distributions.priors import NamedPrior, PriorSetting
+from triptych.distributions.priors import PRIORS, NamedPrior, PriorSetting
 from triptych.event import Event
 from triptych.noise import Noise
 
@@ -39,7 +39,8 @@ class MixedPrior(NamedPrior):
         return DiagonalNormal(parts.mean[chosen], parts.log_scale[chosen]).sample(noise)
 
 
-class LearnedMixture(MixedPrior, name="mixture"):
+@PRIORS.register("mixture")
+class LearnedMixture(MixedPrior):
     """A mixture whose weights, means and scales are learned. Reference: Dilokthanakul et al. 2016, §3; Nalisnick 2016.
 
     Args:
@@ -67,7 +68,8 @@ class LearnedMixture(MixedPrior, name="mixture"):
         return torch.log_softmax(self.logits, 0), DiagonalNormal(self.means, self.log_scales)
 
 
-class VampPrior(MixedPrior, name="vamp"):
+@PRIORS.register("vamp")
+class VampPrior(MixedPrior):
     """The mixture of the posteriors of learned pseudo-inputs, `p(z) = 1/K Σ_k q(z | u_k)`.
 
     Reference: Tomczak & Welling 2018, *VAE with a VampPrior*, eq. 9. Pseudo-inputs of images are the tanh of

@@ -15,7 +15,7 @@ from triptych.distributions.discretized import (
     expected_level,
     standard_normal,
 )
-from triptych.distributions.law import Law
+from triptych.distributions.law import LAWS, Law
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 
@@ -53,7 +53,8 @@ class ImageLaw(Law):
         return self.event.levels
 
 
-class Bernoulli(ImageLaw, name="bernoulli"):
+@LAWS.register("bernoulli")
+class Bernoulli(ImageLaw):
     """Independent binary pixels, `p(x_i = 1) = σ(logit_i)`.
 
     Example:
@@ -90,7 +91,8 @@ class Bernoulli(ImageLaw, name="bernoulli"):
         return torch.sigmoid(self.features)
 
 
-class Categorical(ImageLaw, name="categorical"):
+@LAWS.register("categorical")
+class Categorical(ImageLaw):
     """Independent sub-pixels with a free probability for each level, `p(x_i = l) = softmax(logits_i)_l`.
 
     Reference: van den Oord et al. 2016, *Pixel Recurrent Neural Networks*, §3.2.
@@ -134,7 +136,8 @@ class Categorical(ImageLaw, name="categorical"):
         return (torch.softmax(self.logits, 2) * levels).sum(2)
 
 
-class DiscretizedGaussian(ImageLaw, name="discretized-gaussian"):
+@LAWS.register("discretized-gaussian")
+class DiscretizedGaussian(ImageLaw):
     """Independent sub-pixels, each a Gaussian rounded to its levels: `p(x) = Φ(b⁺) - Φ(b⁻)`.
 
     The end levels take the tails, so that the probabilities sum to one. Reference: Ho et al. 2020,
@@ -169,7 +172,8 @@ class DiscretizedGaussian(ImageLaw, name="discretized-gaussian"):
         return expected_level(Normal, mean, log_scale, self.levels)
 
 
-class DiscretizedLogisticMixture(ImageLaw, name="logistic-mixture"):
+@LAWS.register("logistic-mixture")
+class DiscretizedLogisticMixture(ImageLaw):
     """Pixels as mixtures of logistics rounded to their levels, colours linear in the colours before them.
 
     `p(r, g, b) = Σ_k π_k p_k(r) p_k(g | r) p_k(b | r, g)`, where the mean of g moves with `α_k r` and that

@@ -11,12 +11,13 @@ from torch.distributions import Distribution, Independent, Normal
 from torch.distributions import kl_divergence as registered_kl
 
 from triptych.distributions.latents import DiagonalNormal
-from triptych.errors import ConfigurationError, check_known
+from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.noise import Noise
+from triptych.specs import Registry
 
-PRIORS: dict[str, type[NamedPrior]] = {}
-"""Every prior by the name that a user can type, as its class statement gives it."""
+PRIORS: Registry[type[NamedPrior]] = Registry("prior")
+"""Every prior by the name that a user can type."""
 
 
 class PriorSetting(NamedTuple):
@@ -59,13 +60,7 @@ class Prior(nn.Module, ABC):
 
 
 class NamedPrior(Prior):
-    """A prior that is entered in `PRIORS` by its class statement: `class Mixture(NamedPrior, name="mixture")`."""
-
-    def __init_subclass__(cls, name: str | None = None) -> None:
-        """Enter a prior in `PRIORS`, if it has a name."""
-        super().__init_subclass__()
-        if name is not None:
-            PRIORS[name] = cls
+    """A prior that `@PRIORS.register("mixture")` can name."""
 
     @classmethod
     @abstractmethod
@@ -73,7 +68,8 @@ class NamedPrior(Prior):
         """Return the prior that the name stands for."""
 
 
-class StandardNormal(NamedPrior, name="normal"):
+@PRIORS.register("normal")
+class StandardNormal(NamedPrior):
     """`p(z) = N(z; 0, I)`.
 
     Example:
@@ -158,8 +154,7 @@ def resolve_prior(prior: str | Prior, setting: PriorSetting) -> Prior:
         (4,)
     """
     if isinstance(prior, str):
-        check_known("prior", prior, PRIORS)
-        return PRIORS[prior].made(setting)
+        return PRIORS.find(prior).made(setting)
     if not isinstance(prior, Prior):
         raise ConfigurationError(f"prior={prior!r}: expected a name, one of {', '.join(PRIORS)}, or a Prior")
     if tuple(prior.event_shape) != (setting.latent,):

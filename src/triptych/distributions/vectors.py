@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from triptych.distributions.discretized import LOG_SCALE_MIN, standard_normal
-from triptych.distributions.law import Law
+from triptych.distributions.law import LAWS, Law
 from triptych.distributions.pixels import quantile
 from triptych.errors import ConfigurationError
 from triptych.event import Event
@@ -38,7 +38,8 @@ def _normal_log_density(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     return -0.5 * ((x - mean) * torch.exp(-log_scale)) ** 2 - log_scale - _HALF_LOG_2PI
 
 
-class Gaussian(VectorLaw, name="gaussian"):
+@LAWS.register("gaussian")
+class Gaussian(VectorLaw):
     """Independent Gaussian coordinates, `p(x) = ∏_d N(x_d; μ_d, σ_d²)`.
 
     Example:
@@ -79,7 +80,8 @@ class Gaussian(VectorLaw, name="gaussian"):
         return self.event.restored(self.by_colour(2)[0])
 
 
-class GaussianMixture(VectorLaw, name="gaussian-mixture"):
+@LAWS.register("gaussian-mixture")
+class GaussianMixture(VectorLaw):
     """Independent coordinates, each a mixture of Gaussians: `p(x) = ∏_d Σ_k π_dk N(x_d; μ_dk, σ_dk²)`.
 
     Reference: Bishop 1994, *Mixture Density Networks*; as conditionals, Uria et al. 2013, *RNADE*.

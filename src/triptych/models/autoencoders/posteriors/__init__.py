@@ -14,5 +14,5 @@ from triptych.models.autoencoders.posteriors.base import (
 
 __all__ = ["POSTERIORS", "Draw", "Joint", "Posterior", "PosteriorSetting", "resolve_posterior"]
 
-for _file in iter_modules(__path__):  # its class statement enters a family: a new one is a file, and nothing else
+for _file in iter_modules(__path__):  # each file registers its family: a new one is a file, and nothing else
     import_module(f"{__name__}.{_file.name}")

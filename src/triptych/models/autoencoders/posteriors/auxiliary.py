@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from triptych.distributions import DiagonalNormal
-from triptych.models.autoencoders.posteriors.base import CONTEXT, Draw, Joint, Posterior, PosteriorSetting
+from triptych.models.autoencoders.posteriors.base import CONTEXT, POSTERIORS, Draw, Joint, Posterior, PosteriorSetting
 from triptych.models.autoencoders.posteriors.conditional import ConditionalNormal
 from triptych.noise import Noise
 
 
-class AuxiliaryPosterior(Posterior, name="auxiliary"):
+@POSTERIORS.register("auxiliary")
+class AuxiliaryPosterior(Posterior):
     """A mixture of Gaussians over all values of an auxiliary variable: `q(z | x) = ∫ q(z | a, x) q(a | x) da`.
 
     The integral is not known, so the bound is over z and a together:

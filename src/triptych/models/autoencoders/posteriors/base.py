@@ -9,11 +9,12 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from triptych.distributions import DiagonalNormal
-from triptych.errors import ConfigurationError, check_known
+from triptych.errors import ConfigurationError
 from triptych.noise import Noise
+from triptych.specs import Registry
 
-POSTERIORS: dict[str, type[Posterior]] = {}
-"""Every family by the name that a user can type, as its class statement gives it."""
+POSTERIORS: Registry[type[Posterior]] = Registry("posterior")
+"""Every family by the name that a user can type."""
 
 CONTEXT = 64
 """Numbers of an example that networks of a family's own see beside the code."""
@@ -50,15 +51,9 @@ class PosteriorSetting(NamedTuple):
 class Posterior(nn.Module, ABC):
     """A family of distributions q(z | x), given the `features` numbers that an encoder computes of an example.
 
-    A subclass is entered in `POSTERIORS` by its class statement: `class Planar(Posterior, name="planar")`. Its
-    constructor takes a `PosteriorSetting`. Its parameters are learned with the encoder's, on the same bound.
+    `@POSTERIORS.register("planar")` names a subclass. Its constructor takes a `PosteriorSetting`. Its parameters are
+    learned with the encoder's, on the same bound.
     """
-
-    def __init_subclass__(cls, name: str | None = None) -> None:
-        """Enter a family in `POSTERIORS`, if it has a name."""
-        super().__init_subclass__()
-        if name is not None:
-            POSTERIORS[name] = cls
 
     def __init__(self, setting: PosteriorSetting) -> None:
         super().__init__()
@@ -100,8 +95,7 @@ def resolve_posterior(posterior: str | Posterior, setting: PosteriorSetting) -> 
     """
     setting.check()
     if isinstance(posterior, str):
-        check_known("posterior", posterior, POSTERIORS)
-        return POSTERIORS[posterior](setting)
+        return POSTERIORS.find(posterior)(setting)
     if not isinstance(posterior, Posterior):
         raise ConfigurationError(f"posterior={posterior!r}: expected a name, one of {', '.join(POSTERIORS)}")
     if posterior.latent != setting.latent:

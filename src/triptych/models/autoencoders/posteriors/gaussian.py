@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from triptych.distributions import DiagonalNormal
-from triptych.models.autoencoders.posteriors.base import Draw, Joint, Posterior
+from triptych.models.autoencoders.posteriors.base import POSTERIORS, Draw, Joint, Posterior
 from triptych.noise import Noise
 
 
-class GaussianPosterior(Posterior, name="gaussian"):
+@POSTERIORS.register("gaussian")
+class GaussianPosterior(Posterior):
     """`q(z | x) = N(z; μ(x), diag σ(x)²)`. Reference: Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, §3.
 
     Example:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.distributions import DiagonalNormal
-from triptych.models.autoencoders.posteriors.base import CONTEXT, Draw, Joint, Posterior, PosteriorSetting
+from triptych.models.autoencoders.posteriors.base import CONTEXT, POSTERIORS, Draw, Joint, Posterior, PosteriorSetting
 from triptych.models.autoencoders.posteriors.conditional import ConditionalNormal
 from triptych.noise import Noise
 
@@ -19,7 +19,8 @@ LARGEST_STEP = 0.5
 """Steps stay below it: leapfrog of unit mass is stable where posteriors are wider than half of it (Neal 2011, §4.2)."""
 
 
-class HamiltonianPosterior(Posterior, name="hamiltonian"):
+@POSTERIORS.register("hamiltonian")
+class HamiltonianPosterior(Posterior):
     """A Gaussian draw moved along the dynamics of the energy `-log p(x, z)`, with the momentum as auxiliary variable.
 
     `z_0 ~ q(z | x)`, `v_0 ~ N(0, M)`, `(z_T, v_T)` after T leapfrog steps, which preserve volume, so that

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from triptych.models.autoencoders.posteriors.base import CONTEXT, PosteriorSetting
+from triptych.models.autoencoders.posteriors.base import CONTEXT, POSTERIORS, PosteriorSetting
 from triptych.models.autoencoders.posteriors.flow import FlowPosterior, gaussian_step
 
 KEEP = 2.0
 """At the start of training a step keeps `sigmoid(KEEP)` of a code, 0.88: like an LSTM's forget gate."""
 
 
-class IAFPosterior(FlowPosterior, name="iaf"):
+@POSTERIORS.register("iaf")
+class IAFPosterior(FlowPosterior):
     """A Gaussian moved by inverse autoregressive steps: `z_t = σ_t ⊙ z_{t-1} + (1 - σ_t) ⊙ m_t`, T times.
 
     `[m_t, s_t] = network_t(z_{t-1}, h)`, `σ_t = sigmoid(s_t)`, `log |det| = Σ_t Σ_i log σ_{t,i}`: coordinate i of

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from triptych.models.autoencoders.posteriors.base import PosteriorSetting
+from triptych.models.autoencoders.posteriors.base import POSTERIORS, PosteriorSetting
 from triptych.models.autoencoders.posteriors.flow import FlowPosterior, gaussian_step
 
 LEAST = 1e-3
@@ -17,7 +17,8 @@ _OFFSET = math.log(math.expm1(1 - LEAST))
 _TINY = 1e-12
 
 
-class PlanarPosterior(FlowPosterior, name="planar"):
+@POSTERIORS.register("planar")
+class PlanarPosterior(FlowPosterior):
     """A Gaussian that is bent along planes: `f(z) = z + u tanh(wᵀz + b)`, T times.
 
     `log |det ∂f/∂z| = log |1 + uᵀψ(z)|`, `ψ(z) = (1 - tanh²(wᵀz + b)) w`. Reference: Rezende & Mohamed 2015,

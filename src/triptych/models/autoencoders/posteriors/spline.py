@@ -7,13 +7,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from triptych.models.autoencoders.posteriors.base import CONTEXT, PosteriorSetting
+from triptych.models.autoencoders.posteriors.base import CONTEXT, POSTERIORS, PosteriorSetting
 from triptych.models.autoencoders.posteriors.flow import FlowPosterior, gaussian_step
 
 BINS = 8
 
 
-class SplinePosterior(FlowPosterior, name="spline"):
+@POSTERIORS.register("spline")
+class SplinePosterior(FlowPosterior):
     """Noise bent by autoregressive splines, then scaled: `z = μ + σ ⊙ (f_T ∘ … ∘ f_1)(ε)`.
 
     Each coordinate passes a monotonic rational-quadratic spline on [-5, 5], whose knots are computed from the

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from triptych.models.autoencoders.posteriors.base import PosteriorSetting
+from triptych.models.autoencoders.posteriors.base import POSTERIORS, PosteriorSetting
 from triptych.models.autoencoders.posteriors.flow import FlowPosterior, gaussian_step
 
 REFLECTIONS = 8
@@ -14,7 +14,8 @@ REFLECTIONS = 8
 _LARGEST = 0.999
 
 
-class SylvesterPosterior(FlowPosterior, name="sylvester"):
+@POSTERIORS.register("sylvester")
+class SylvesterPosterior(FlowPosterior):
     """A Gaussian bent along all planes at once: `f(z) = z + Q R tanh(R̃ Qᵀz + b)`, T times.
 
     `log |det ∂f/∂z| = Σ_i log(1 + tanh'(R̃ Qᵀz + b)_i R_ii R̃_ii)`: R and R̃ are upper triangular, their diagonals
