@@ -9,18 +9,23 @@ import torch
 from torch import Tensor
 
 from triptych.data.source import Source
-from triptych.errors import DataError, check_known
+from triptych.errors import DataError
 from triptych.noise import mix
+from triptych.specs import Registry
 
 _DOMAINS = 5
 """What the seed is mixed with."""
+DOMAINS: Registry[Callable[[Tensor, int], Tensor]] = Registry("domains")
+"""Every second domain by the name that a user can type: from images and their highest level to images."""
 
 
+@DOMAINS.register("negative")
 def negative(images: Tensor, top: int) -> Tensor:
     """Return images of the complementary levels, `top - x`."""
     return top - images
 
 
+@DOMAINS.register("edges")
 def edges(images: Tensor, top: int) -> Tensor:
     """Return where levels change: the largest difference to a neighbour on the right or below, by colour.
 
@@ -35,13 +40,10 @@ def edges(images: Tensor, top: int) -> Tensor:
     return torch.maximum(across, down).to(torch.uint8)
 
 
+@DOMAINS.register("rotated")
 def rotated(images: Tensor, top: int) -> Tensor:
     """Return square images turned by 90°, against the clock."""
     return torch.rot90(images, 1, (2, 3))
-
-
-DOMAINS: dict[str, Callable[[Tensor, int], Tensor]] = {"negative": negative, "edges": edges, "rotated": rotated}
-"""Every second domain by the name that a user can type: from images and their highest level to images."""
 
 
 def divided(source: Source, name: str, seed: int, spec: str) -> Source:
@@ -66,7 +68,7 @@ def divided(source: Source, name: str, seed: int, spec: str) -> Source:
         >>> bool((both.data[:, 0, 0, 0] == both.labels).all()), both.labels.sum()
         (True, tensor(2))
     """
-    check_known("domains", name, DOMAINS)
+    DOMAINS.find(name)
     if source.levels is None:
         raise DataError(f"{spec} holds vectors: --domains makes a second domain of images; leave it out")
     height, width = source.data.shape[2:]

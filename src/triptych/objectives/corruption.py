@@ -1,8 +1,8 @@
 """What is done to an example before a denoising autoencoder sees it.
 
 A corruption takes scaled examples `(B, ...)` and a stream of randomness and returns others of the same shape. To
-add one by name, write a function `(x, noise, amount) -> x` and mark it `@named`; or give an autoencoder a function
-`(x, noise) -> x` of your own as `corruption`.
+add one by name, write a function `(x, noise, amount) -> x` and put `@CORRUPTIONS.register("my-name")` above it; or
+give an autoencoder a function `(x, noise) -> x` of your own as `corruption`.
 """
 
 from __future__ import annotations
@@ -14,26 +14,21 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from triptych.errors import ConfigurationError, check_known
+from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.noise import Noise
+from triptych.specs import Registry
 
 Corruption = Callable[[Tensor, Noise], Tensor]
 """From scaled examples and randomness to scaled examples of the same shape."""
 Named = Callable[[Tensor, Noise, float], Tensor]
 """The same with an amount."""
 
-CORRUPTIONS: dict[str, Named] = {}
-"""Every corruption by the name that a user can type: the function's, with hyphens."""
+CORRUPTIONS: Registry[Named] = Registry("corruption")
+"""Every corruption by the name that a user can type."""
 
 
-def named(corruption: Named) -> Named:
-    """Enter a corruption in `CORRUPTIONS` under its own name."""
-    CORRUPTIONS[corruption.__name__.replace("_", "-")] = corruption
-    return corruption
-
-
-@named
+@CORRUPTIONS.register("gaussian")
 def gaussian(x: Tensor, noise: Noise, amount: float) -> Tensor:
     """Add normal noise: `x + s ε`, s being `amount` of the range from black to white, or of a vector's spread.
 
@@ -53,7 +48,7 @@ def gaussian(x: Tensor, noise: Noise, amount: float) -> Tensor:
     return (x + 2.0 * shift).clamp(-1.0, 1.0) if x.dim() == 4 else x + shift
 
 
-@named
+@CORRUPTIONS.register("masking")
 def masking(x: Tensor, noise: Noise, amount: float) -> Tensor:
     """Set positions to black (of a vector: to its mean), each with probability `amount`.
 
@@ -73,7 +68,7 @@ def masking(x: Tensor, noise: Noise, amount: float) -> Tensor:
     return torch.where(gone, -1.0 if x.dim() == 4 else 0.0, x)
 
 
-@named
+@CORRUPTIONS.register("salt-and-pepper")
 def salt_and_pepper(x: Tensor, noise: Noise, amount: float) -> Tensor:
     """Set pixels to white or to black, each with probability `amount / 2`.
 
@@ -122,14 +117,13 @@ def resolve_corruption(corruption: str | Corruption, amount: float, event: Event
         return partial(_watched, corruption)
     if corruption == "none":
         return None
-    check_known("corruption", corruption, ["none", *CORRUPTIONS])
+    chosen = CORRUPTIONS.find(corruption, "none")
     if corruption == "salt-and-pepper" and not event.is_image:
         raise ConfigurationError(f"salt-and-pepper makes pixels white or black, and a {event} has none: try masking")
     most = math.inf if corruption == "gaussian" else 1.0
     if not 0 < amount <= most or math.isinf(amount):
         expected = "a standard deviation above 0" if corruption == "gaussian" else "a probability above 0, at most 1"
         raise ConfigurationError(f"amount={amount:g} of {corruption}: expected {expected}")
-    chosen = CORRUPTIONS[corruption]
     return lambda x, noise: chosen(x, noise, amount)
 
 

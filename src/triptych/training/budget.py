@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from triptych.errors import ConfigurationError, check_known
+from triptych.errors import ConfigurationError
+from triptych.specs import Registry
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,12 @@ class Budget:
         return self.fraction(step, seconds) >= 1.0
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda fraction: 1.0,
-    "cosine": lambda fraction: 0.5 * (1 + math.cos(math.pi * fraction)),
-    "linear": lambda fraction: 1.0 - fraction,
-}
+SCHEDULES: Registry[Callable[[float], float]] = Registry(
+    "schedule",
+    constant=lambda fraction: 1.0,
+    cosine=lambda fraction: 0.5 * (1 + math.cos(math.pi * fraction)),
+    linear=lambda fraction: 1.0 - fraction,
+)
 """Factors on the learning rate, as functions of the share of the budget used (Loshchilov & Hutter 2017 for cosine)."""
 
 
@@ -81,6 +83,6 @@ def learning_rate_factor(schedule: str, warmup: int, step: int, fraction: float)
 
 def check_schedule(schedule: str, warmup: int) -> None:
     """Raise `ConfigurationError` for an unknown schedule or a negative warm-up."""
-    check_known("schedule", schedule, SCHEDULES)
+    SCHEDULES.find(schedule)
     if warmup < 0:
         raise ConfigurationError(f"warmup={warmup}: expected a number of steps from 0")

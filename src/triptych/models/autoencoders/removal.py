@@ -11,9 +11,14 @@ from torch import Tensor
 from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.noise import Noise
+from triptych.specs import Registry
 
 Sides = Sequence[int]
 """Height and width."""
+BLOCKS = 4
+"""How many random blocks are removed, if the one block is not a pixel wide."""
+REMOVALS: Registry[Callable[[Sides, Sides, int, Noise], Tensor]] = Registry("removal")
+"""Every way to remove blocks by the name that a user can type."""
 
 
 def block_sides(event: Event, share: float) -> tuple[int, int]:
@@ -34,6 +39,7 @@ def block_sides(event: Event, share: float) -> tuple[int, int]:
     return height, width
 
 
+@REMOVALS.register("centre")
 def centre(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
     """Return what is known where the block in the middle is not, boolean `(n, 1, H, W)`.
 
@@ -52,6 +58,7 @@ def centre(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
     return known
 
 
+@REMOVALS.register("random")
 def random(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
     """Return what is known where four blocks of half the sides are not, which may overlap: boolean `(n, 1, H, W)`.
 
@@ -73,10 +80,3 @@ def random(image: Sides, block: Sides, n: int, noise: Noise) -> Tensor:
         inside = (at >= first) & (at < first + length)
         gone &= inside.unsqueeze(3) if axis == 0 else inside.unsqueeze(2)
     return ~gone.any(1, keepdim=True)
-
-
-BLOCKS = 4
-"""How many random blocks are removed, if the one block is not a pixel wide."""
-
-REMOVALS: dict[str, Callable[[Sides, Sides, int, Noise], Tensor]] = {"centre": centre, "random": random}
-"""Every way to remove blocks by the name that a user can type."""

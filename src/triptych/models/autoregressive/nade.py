@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError, check_known
+from triptych.errors import ConfigurationError
 from triptych.event import Event
 from triptych.models.autoregressive.base import Steps
 from triptych.models.autoregressive.dense import Dense
 from triptych.networks.dense_causal import SharedHidden
+from triptych.specs import Registry
 
-ACTIVATIONS = {"relu": torch.relu_, "sigmoid": torch.sigmoid_}
+ACTIVATIONS: Registry[Callable[[Tensor], Tensor]] = Registry("activation", relu=torch.relu_, sigmoid=torch.sigmoid_)
 """Functions of the hidden units."""
 
 
@@ -57,9 +58,9 @@ class NADE(Dense):
         super().__init__(event, pixels, ordering, classes)
         if hidden < 1:
             raise ConfigurationError(f"hidden={hidden}: expected at least 1 unit")
-        check_known("activation", activation, ACTIVATIONS)
+        function = ACTIVATIONS.find(activation)
         sizes = (self.sites, self.site.dims, self.site_features, hidden)
-        self.network = SharedHidden(*sizes, ACTIVATIONS[activation], classes)
+        self.network = SharedHidden(*sizes, function, classes)
 
     def of_sites(self, values: Tensor, label: Tensor | None) -> Tensor:
         """Return the features `(B, sites, P)` of all sites, from their scaled values `(B, sites, V)`."""
