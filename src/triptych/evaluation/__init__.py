@@ -2,7 +2,7 @@
 
 from triptych.evaluation.cost.speed import sampling_speed
 from triptych.evaluation.features import Extractor, pixels, resolve_extractor
-from triptych.evaluation.figures import METRICS, Metric, metric
+from triptych.evaluation.figures import METRICS, Metric
 from triptych.evaluation.likelihood import Likelihood, log_likelihood
 from triptych.evaluation.measure import Measures, measure, reference
 from triptych.evaluation.protocol import Protocol
@@ -19,7 +19,6 @@ __all__ = [
     "Unanswered",
     "log_likelihood",
     "measure",
-    "metric",
     "pixels",
     "reference",
     "resolve_extractor",

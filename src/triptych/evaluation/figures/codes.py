@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from triptych.evaluation.figures.registry import CODES, metric
+from triptych.evaluation.figures.registry import CODES, METRICS
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure, mean_and_error
 from triptych.models.questions import Reconstructor
 from triptych.queries import squared_errors
 
 
-@metric("Reconstruction error", "reconstruction", CODES, better=-1)
+@METRICS.register("reconstruction", "Reconstruction error", "reconstruction", CODES, better=-1)
 def reconstruction(subject: Subject) -> Figure:
     """Return the mean squared error of reconstructing test examples from their codes; see `squared_errors`."""
     scored = subject.protocol.scored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from triptych.evaluation.cost import speed as times
 from triptych.evaluation.cost.memory import sampling_memory
-from triptych.evaluation.figures.registry import COST, metric
+from triptych.evaluation.figures.registry import COST, METRICS
 from triptych.evaluation.streams import Stream
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure
@@ -12,19 +12,19 @@ from triptych.models.questions import Bounded, Encoder, Sampler
 from triptych.noise import mix
 
 
-@metric("Sampling speed", "samples/s", COST, better=1)
+@METRICS.register("speed", "Sampling speed", "samples/s", COST, better=1)
 def speed(subject: Subject) -> Figure:
     """Return how many samples a second the model draws, warm."""
     return times.sampling_speed(_sampler(subject), seed=mix(subject.protocol.seed, Stream.SAMPLING_SPEED))
 
 
-@metric("Latency of one sample", "one sample, ms", COST, better=-1)
+@METRICS.register("latency", "Latency of one sample", "one sample, ms", COST, better=-1)
 def latency(subject: Subject) -> Figure:
     """Return how long one sample takes, warm."""
     return times.latency(_sampler(subject), seed=mix(subject.protocol.seed, Stream.LATENCY))
 
 
-@metric("Scoring speed", "scored/s", COST, better=1)
+@METRICS.register("scoring-speed", "Scoring speed", "scored/s", COST, better=1)
 def scoring_speed(subject: Subject) -> Figure:
     """Return of how many examples a second log p(x) is told, or bounded by one code each, warm."""
     model = subject.model
@@ -33,7 +33,7 @@ def scoring_speed(subject: Subject) -> Figure:
     return times.scoring_speed(model, subject.protocol.scored, seed=mix(subject.protocol.seed, Stream.SCORING_SPEED))
 
 
-@metric("Encoding speed", "encoded/s", COST, better=1)
+@METRICS.register("encoding-speed", "Encoding speed", "encoded/s", COST, better=1)
 def encoding_speed(subject: Subject) -> Figure:
     """Return how many examples a second the model encodes, warm."""
     model = subject.model
@@ -42,7 +42,7 @@ def encoding_speed(subject: Subject) -> Figure:
     return times.encoding_speed(model, subject.protocol.scored)
 
 
-@metric("Memory of sampling", "memory, MiB", COST, better=-1)
+@METRICS.register("memory", "Memory of sampling", "memory, MiB", COST, better=-1)
 def memory(subject: Subject) -> Figure:
     """Return the most memory that drawing a batch of samples takes, weights included."""
     return sampling_memory(_sampler(subject), seed=mix(subject.protocol.seed, Stream.MEMORY))
@@ -54,13 +54,13 @@ def _sampler(subject: Subject) -> Sampler:
     return subject.model
 
 
-@metric("Parameters", "parameters", COST)
+@METRICS.register("parameters", "Parameters", "parameters", COST)
 def parameters(subject: Subject) -> Figure:
     """Return the number of parameters."""
     return Figure(sum(p.numel() for p in subject.any_model.parameters()))
 
 
-@metric("Training time", "training, s", COST)
+@METRICS.register("training-time", "Training time", "training, s", COST)
 def training_time(subject: Subject) -> Figure:
     """Return the training time in seconds, pictures and checkpoints not counted."""
     if subject.any_model and subject.training_seconds is None:
@@ -68,7 +68,7 @@ def training_time(subject: Subject) -> Figure:
     return Figure(subject.training_seconds, None, "s", "training-clock")
 
 
-@metric("Training rounds", "rounds", COST)
+@METRICS.register("training-rounds", "Training rounds", "rounds", COST)
 def training_rounds(subject: Subject) -> Figure:
     """Return how many rounds the model was trained for; what one costs differs from model to model."""
     if subject.any_model and subject.training_rounds is None:

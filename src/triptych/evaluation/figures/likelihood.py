@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from triptych.evaluation.figures.registry import LIKELIHOOD, metric
+from triptych.evaluation.figures.registry import LIKELIHOOD, METRICS
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure
 from triptych.models.questions import Density
 
 
-@metric("Test log-likelihood", "log p(x), nats", LIKELIHOOD, better=1, sized="importance")
+@METRICS.register("nats", "Test log-likelihood", "log p(x), nats", LIKELIHOOD, better=1, sized="importance")
 def nats(subject: Subject) -> Figure:
     """Return the mean log p(x) of test examples, or a bound on it, in nats; see `log_likelihood`."""
     return subject.likelihood.nats
 
 
-@metric("Test bits per dimension", "bits/dim", LIKELIHOOD, better=-1, sized="importance")
+@METRICS.register("bits-per-dim", "Test bits per dimension", "bits/dim", LIKELIHOOD, better=-1, sized="importance")
 def bits_per_dim(subject: Subject) -> Figure:
     """Return the same in bits per dimension."""
     return subject.likelihood.bits_per_dim
 
 
-@metric("Exact log-likelihood", "exact, nats", LIKELIHOOD, better=1, compared=False)
+@METRICS.register("exact", "Exact log-likelihood", "exact, nats", LIKELIHOOD, better=1, compared=False)
 def exact(subject: Subject) -> Figure:
     """Return the mean log p(x) of test examples, of models that know it."""
     if not isinstance(subject.model, Density):
@@ -28,7 +28,9 @@ def exact(subject: Subject) -> Figure:
     return subject.likelihood.nats
 
 
-@metric("Importance-weighted bound", "bound, nats", LIKELIHOOD, better=1, sized="importance", compared=False)
+@METRICS.register(
+    "iwae", "Importance-weighted bound", "bound, nats", LIKELIHOOD, better=1, sized="importance", compared=False
+)
 def iwae(subject: Subject) -> Figure:
     """Return the mean importance-weighted bound of K codes on log p(x) of test examples; see `nested_bounds`."""
     if not isinstance(subject.model, Density):
@@ -37,7 +39,9 @@ def iwae(subject: Subject) -> Figure:
     raise Unanswered(f"{type(subject.model).__name__} has log p(x) exactly: ask for exact")
 
 
-@metric("Annealed importance sampling", "annealed, nats", LIKELIHOOD, better=1, sized="annealing", compared=False)
+@METRICS.register(
+    "ais", "Annealed importance sampling", "annealed, nats", LIKELIHOOD, better=1, sized="annealing", compared=False
+)
 def ais(subject: Subject) -> Figure:
     """Return the mean log p(x) of test examples as annealed chains of codes estimate it; see `annealing.forward`."""
     from triptych.evaluation.studies.annealed import annealed_figure, annealer
@@ -45,7 +49,7 @@ def ais(subject: Subject) -> Figure:
     return annealed_figure(annealer(subject))
 
 
-@metric("Parzen estimate", "Parzen, nats", LIKELIHOOD, better=1, sized="kernels", compared=False)
+@METRICS.register("kde", "Parzen estimate", "Parzen, nats", LIKELIHOOD, better=1, sized="kernels", compared=False)
 def kde(subject: Subject) -> Figure:
     """Return the mean log-density of test examples under a Gaussian kernel on each of n samples; see `parzen`."""
     from triptych.evaluation.studies.parzen import parzen_figure

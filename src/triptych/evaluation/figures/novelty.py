@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triptych.evaluation.figures.registry import NOVELTY, metric
+from triptych.evaluation.figures.registry import METRICS, NOVELTY
 from triptych.evaluation.protocol import counted
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.alterations import SMALLEST, nearest_altered
@@ -10,14 +10,14 @@ from triptych.metrics.figure import Figure
 from triptych.metrics.novelty import Nearest, copies, untold
 
 
-@metric("Near-copies of training data", "near-copies, %", NOVELTY, sized="samples")
+@METRICS.register("near-copies", "Near-copies of training data", "near-copies, %", NOVELTY, sized="samples")
 def near_copies(subject: Subject) -> Figure:
     """Return the share of samples that are nearer to a training example than unseen data are, in %."""
     found, protocol = subject.nearest, subject.protocol
     return _copies(found, protocol.held_out, f"near-copies-{counted(len(found.relative))}", protocol.space)
 
 
-@metric("Near-copies by features", "feature-copies, %", NOVELTY, sized="samples", featured=True)
+@METRICS.register("feature-copies", "Near-copies by features", "feature-copies, %", NOVELTY, featured=True)
 def feature_copies(subject: Subject) -> Figure:
     """Return the share of samples whose features are nearer to a training example's than unseen data's are, in %."""
     found, protocol = subject.nearest_by_features, subject.protocol
@@ -25,7 +25,7 @@ def feature_copies(subject: Subject) -> Figure:
     return _copies(found, protocol.held_out_by_features, name, protocol.extractor.name)
 
 
-@metric("Shifted or brightened copies", "altered copies, %", NOVELTY, sized="samples")
+@METRICS.register("altered-copies", "Shifted or brightened copies", "altered copies, %", NOVELTY, sized="samples")
 def altered_copies(subject: Subject) -> Figure:
     """Return the share of near-copies up to a shift by a pixel and any brightness and contrast, in %."""
     protocol = subject.protocol

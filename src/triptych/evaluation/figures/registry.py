@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from triptych.errors import UnsupportedQuery
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure
+from triptych.specs import Registry
 
 LIKELIHOOD, SAMPLES, NOVELTY, CODES, USES, TRAINING, COST = GROUPS = (
     "likelihood",
@@ -48,6 +49,12 @@ class Metric:
     featured: bool = False
     compared: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse what no table has a place for; features are those of samples."""
+        if self.featured:
+            object.__setattr__(self, "sized", self.sized or "samples")
+        assert self.group in GROUPS and (not self.sized or self.sized in SIZES)
+
     def __call__(self, subject: Subject) -> Figure:
         """Measure a subject."""
         try:
@@ -56,29 +63,5 @@ class Metric:
             return Figure(None, note=str(reason))
 
 
-METRICS: dict[str, Metric] = {}
-"""Every metric by its name, in the order of the report."""
-
-
-def metric(
-    label: str,
-    short: str,
-    group: str,
-    *,
-    better: int = 0,
-    sized: str = "",
-    featured: bool = False,
-    compared: bool = True,
-) -> Callable[[Callable[[Subject], Figure]], Metric]:
-    """Enter a function in `METRICS` under its own name, with hyphens: it is then measured, tabled and stored.
-
-    The arguments are those of `Metric`.
-    """
-    assert group in GROUPS and (not sized or sized in SIZES)
-
-    def enter(function: Callable[[Subject], Figure]) -> Metric:
-        name = function.__name__.replace("_", "-")
-        METRICS[name] = Metric(function, label, short, group, better, sized, featured, compared)
-        return METRICS[name]
-
-    return enter
+METRICS: Registry[Metric] = Registry("metric", Metric)
+"""Every metric by its name, in the order of the report: `@METRICS.register(name, label, short, group, ...)`."""

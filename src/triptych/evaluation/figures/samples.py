@@ -9,7 +9,7 @@ import torch
 from triptych.errors import DataError
 from triptych.evaluation.embeddings import classes_of
 from triptych.evaluation.features.classifier import LabelsNet
-from triptych.evaluation.figures.registry import SAMPLES, metric
+from triptych.evaluation.figures.registry import METRICS, SAMPLES
 from triptych.evaluation.protocol import counted
 from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.agreement import classifier_of
@@ -27,7 +27,7 @@ STORED = 1 << 24
 _CHUNK = 500
 
 
-@metric("Fréchet distance to test data", "Fréchet", SAMPLES, better=-1, sized="samples", featured=True)
+@METRICS.register("fid", "Fréchet distance to test data", "Fréchet", SAMPLES, better=-1, featured=True)
 def fid(subject: Subject) -> Figure:
     """Return the Fréchet distance of n samples to n test examples, on the protocol's features."""
     protocol, samples = subject.protocol, subject.samples
@@ -39,7 +39,9 @@ def fid(subject: Subject) -> Figure:
     return _figure("fid", subject, Estimate(frechet_distance(a, b), frechet_error(a, b)))
 
 
-@metric("Fréchet distance, n → ∞", "Fréchet, n → ∞", SAMPLES, better=-1, sized="samples", featured=True, compared=False)
+@METRICS.register(
+    "fid-infinity", "Fréchet distance, n → ∞", "Fréchet, n → ∞", SAMPLES, better=-1, featured=True, compared=False
+)
 def fid_infinity(subject: Subject) -> Figure:
     """Return what the Fréchet distance falls to as the number of samples grows; see `frechet_bias`."""
     bias = frechet_bias(
@@ -48,37 +50,39 @@ def fid_infinity(subject: Subject) -> Figure:
     return _figure("fid-infinity", subject, bias.infinite)
 
 
-@metric("Kernel distance to test data", "kernel distance", SAMPLES, better=-1, sized="samples", featured=True)
+@METRICS.register("kid", "Kernel distance to test data", "kernel distance", SAMPLES, better=-1, featured=True)
 def kid(subject: Subject) -> Figure:
     """Return the kernel distance of n samples to n test examples, on the protocol's features."""
     return _figure("kid", subject, _compared(subject, kernel_distance))
 
 
-@metric("Precision: samples among test data", "precision, %", SAMPLES, better=1, sized="samples", featured=True)
+@METRICS.register("precision", "Precision: samples among test data", "precision, %", SAMPLES, better=1, featured=True)
 def precision(subject: Subject) -> Figure:
     """Return the share of samples that lie among test data, in %; see `neighbourhoods.precision`."""
     return _figure("precision", subject, _compared(subject, neighbourhoods.precision, Stream.PRECISION), "%")
 
 
-@metric("Recall: test data among samples", "recall, %", SAMPLES, better=1, sized="samples", featured=True)
+@METRICS.register("recall", "Recall: test data among samples", "recall, %", SAMPLES, better=1, featured=True)
 def recall(subject: Subject) -> Figure:
     """Return the share of test data that lies among samples, in %; see `neighbourhoods.recall`."""
     return _figure("recall", subject, _compared(subject, neighbourhoods.recall, Stream.RECALL), "%")
 
 
-@metric("Density of test data around samples", "density", SAMPLES, better=1, sized="samples", featured=True)
+@METRICS.register("density", "Density of test data around samples", "density", SAMPLES, better=1, featured=True)
 def density(subject: Subject) -> Figure:
     """Return how dense the test data are where samples lie, about 1 for real ones; see `neighbourhoods.density`."""
     return _figure("density", subject, _compared(subject, neighbourhoods.density, Stream.DENSITY))
 
 
-@metric("Coverage: test data with samples near", "coverage, %", SAMPLES, better=1, sized="samples", featured=True)
+@METRICS.register("coverage", "Coverage: test data with samples near", "coverage, %", SAMPLES, better=1, featured=True)
 def coverage(subject: Subject) -> Figure:
     """Return the share of test examples that have a sample near, in %; see `neighbourhoods.coverage`."""
     return _figure("coverage", subject, _compared(subject, neighbourhoods.coverage, Stream.COVERAGE), "%")
 
 
-@metric("Inception-style score by a classifier", "score", SAMPLES, better=1, sized="samples")
+@METRICS.register(
+    "inception-score", "Inception-style score by a classifier", "score", SAMPLES, better=1, sized="samples"
+)
 def inception_score(subject: Subject) -> Figure:
     """Return the Inception score of n samples, by the classifier of the data's labels; see `score.inception_score`."""
     samples = subject.samples

@@ -8,7 +8,7 @@ from torch import Tensor
 from triptych.distributions import StandardNormal
 from triptych.errors import DataError
 from triptych.evaluation.features.inception import Inception
-from triptych.evaluation.figures.registry import SAMPLES, metric
+from triptych.evaluation.figures.registry import METRICS, SAMPLES
 from triptych.evaluation.mode_counts import mode_counts
 from triptych.evaluation.protocol import Protocol, counted
 from triptych.evaluation.smoothness import path_lengths
@@ -24,7 +24,9 @@ from triptych.models.questions import LatentSampler, chunks
 from triptych.noise import Noise, mix
 
 
-@metric("Sliced Wasserstein distance", "sliced W", SAMPLES, better=-1, sized="samples", featured=True, compared=False)
+@METRICS.register(
+    "sliced-wasserstein", "Sliced Wasserstein distance", "sliced W", SAMPLES, better=-1, featured=True, compared=False
+)
 def sliced_wasserstein(subject: Subject) -> Figure:
     """Return the sliced Wasserstein distance of n samples to n test examples, on the protocol's features."""
     protocol = subject.protocol
@@ -32,7 +34,9 @@ def sliced_wasserstein(subject: Subject) -> Figure:
     return Figure(found.value, found.error, "", _named("sliced-wasserstein", len(subject.features), subject))
 
 
-@metric("Wasserstein distance", "Wasserstein", SAMPLES, better=-1, sized="samples", featured=True, compared=False)
+@METRICS.register(
+    "wasserstein", "Wasserstein distance", "Wasserstein", SAMPLES, better=-1, featured=True, compared=False
+)
 def wasserstein(subject: Subject) -> Figure:
     """Return the exact Wasserstein distance of n samples to n test examples, on the protocol's features."""
     try:
@@ -42,18 +46,20 @@ def wasserstein(subject: Subject) -> Figure:
     return Figure(found.value, found.error, "", _named("wasserstein", len(subject.features), subject))
 
 
-@metric("Told from test data by a classifier", "told apart, %", SAMPLES, better=-1, sized="samples", featured=True)
+@METRICS.register(
+    "two-sample", "Told from test data by a classifier", "told apart, %", SAMPLES, better=-1, featured=True
+)
 def two_sample(subject: Subject) -> Figure:
     """Return the share of samples and test examples that a logistic regression tells right; 50 % is none."""
     return _told_apart(subject, "two-sample", "logistic", Stream.TWO_SAMPLE)
 
 
-@metric(
+@METRICS.register(
+    "two-sample-neighbours",
     "Told from test data by neighbours",
     "told by neighbours, %",
     SAMPLES,
     better=-1,
-    sized="samples",
     featured=True,
     compared=False,
 )
@@ -77,7 +83,7 @@ def _told_apart(subject: Subject, name: str, classifier: str, stream: Stream) ->
     )
 
 
-@metric("Modes covered", "modes", SAMPLES, better=1, sized="samples")
+@METRICS.register("modes", "Modes covered", "modes", SAMPLES, better=1, sized="samples")
 def modes(subject: Subject) -> Figure:
     """Return how many of the data's modes have a sample in them; see `mode_counts`."""
     found = mode_counts(subject)
@@ -89,7 +95,7 @@ def modes(subject: Subject) -> Figure:
     return Figure(value, error, f"of {len(found.share):,}", found.protocol("modes"), note=note)
 
 
-@metric("Reverse KL of modes", "KL of modes", SAMPLES, better=-1, sized="samples", compared=False)
+@METRICS.register("modes-kl", "Reverse KL of modes", "KL of modes", SAMPLES, better=-1, sized="samples", compared=False)
 def modes_kl(subject: Subject) -> Figure:
     """Return KL(samples ‖ data) of the shares of modes; every sample is in the nearest or most probable one."""
     found = mode_counts(subject)
@@ -102,7 +108,9 @@ def modes_kl(subject: Subject) -> Figure:
     return Figure(value, error, "nats", found.protocol("modes-kl"), note=note)
 
 
-@metric("Perceptual path length", "path length", SAMPLES, better=-1, sized="samples", featured=True, compared=False)
+@METRICS.register(
+    "path-length", "Perceptual path length", "path length", SAMPLES, better=-1, featured=True, compared=False
+)
 def path_length(subject: Subject) -> Figure:
     """Return how fast features of decoded examples change on walks between n pairs of codes, squared, in the mean.
 

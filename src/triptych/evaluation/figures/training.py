@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from triptych.evaluation.figures.registry import TRAINING, metric
+from triptych.evaluation.figures.registry import METRICS, TRAINING
 from triptych.evaluation.subject import Subject, Unanswered
 from triptych.metrics.figure import Figure
 from triptych.metrics.steadiness import FEWEST, lost
 
 
-@metric("Progress lost again by the end", "lost again, %", TRAINING, better=-1)
+@METRICS.register("lost-progress", "Progress lost again by the end", "lost again, %", TRAINING, better=-1)
 def lost_progress(subject: Subject) -> Figure:
     """Return the share of its progress on unseen data that the training had lost again by its end; see `lost`."""
     course = subject.course

@@ -7,7 +7,7 @@ from dataclasses import replace
 from triptych.data.examples import subset
 from triptych.evaluation.embeddings import classes_of, encoded
 from triptych.evaluation.features.classifier import LabelsNet
-from triptych.evaluation.figures.registry import USES, metric
+from triptych.evaluation.figures.registry import METRICS, USES
 from triptych.evaluation.streams import Stream
 from triptych.evaluation.studies.agreement import classified, classifier_of
 from triptych.evaluation.studies.reject import check_classes, told
@@ -23,7 +23,7 @@ CLASSIFIED, FEWEST, NUMBERS = 500, 100, 1 << 18
 """Test examples that are classified: at most, at least, and sub-pixels of all; each is asked about once a class."""
 
 
-@metric("Probe accuracy of codes", "probe, %", USES, better=1)
+@METRICS.register("probe-accuracy", "Probe accuracy of codes", "probe, %", USES, better=1)
 def probe_accuracy(subject: Subject) -> Figure:
     """Return how well logistic regression reads classes off codes, in %, with its binomial error; see `probe`."""
     model, protocol = subject.model, subject.protocol
@@ -38,7 +38,7 @@ def probe_accuracy(subject: Subject) -> Figure:
     return replace(figure, note="the encoder is told the class") if model.conditional else figure
 
 
-@metric("Samples of the class asked for", "agreement, %", USES, better=1)
+@METRICS.register("class-agreement", "Samples of the class asked for", "agreement, %", USES, better=1)
 def class_agreement(subject: Subject) -> Figure:
     """Return the share of samples that a classifier takes for the class that was asked for, in %; see `agreement`.
 
@@ -58,7 +58,7 @@ def class_agreement(subject: Subject) -> Figure:
     return proportion(hits, len(asked), f"agreement-{len(asked)}@{extractor.name}")
 
 
-@metric("Accuracy by Bayes' rule", "Bayes, %", USES, better=1)
+@METRICS.register("bayes-accuracy", "Accuracy by Bayes' rule", "Bayes, %", USES, better=1)
 def bayes_accuracy(subject: Subject) -> Figure:
     """Return how many test examples the class-conditional density classifies right, in %; see `reject`."""
     protocol = subject.protocol

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from triptych.training.diagnosis.examination import ACTIVE, DISTINCT, EXAMPLES_SEEN, INACTIVE, LABELS, LABELS_SEEN
-from triptych.training.diagnosis.finding import Finding, detector, still
+from triptych.training.diagnosis.finding import DETECTORS, Finding, still
 from triptych.training.logging import Record
 
 COLLAPSED = 0.9
@@ -22,7 +22,7 @@ NON_FINITE = "non-finite/"
 """Begins the name of a figure that says what was not finite, "non-finite/<player>/<what>/<where>": of the round."""
 
 
-@detector("posterior collapse", ACTIVE)
+@DETECTORS.register("posterior collapse", ACTIVE)
 def posterior_collapse(records: Sequence[Record]) -> Finding | None:
     """Whether hardly a unit of the code depends on the example any more (Bowman et al. 2016, §3)."""
     seen = [record for record in records if ACTIVE in record]
@@ -38,7 +38,7 @@ def posterior_collapse(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("exploding gradients", NORM)
+@DETECTORS.register("exploding gradients", NORM)
 def exploding_gradients(records: Sequence[Record]) -> Finding | None:
     """Whether the norm of a player's gradient has grown beyond all measure since the beginning."""
     keys = dict.fromkeys(key for record in records for key in record if key.endswith(NORM))
@@ -57,7 +57,7 @@ def exploding_gradients(records: Sequence[Record]) -> Finding | None:
     return None
 
 
-@detector("non-finite figures", NORM)
+@DETECTORS.register("non-finite figures", NORM)
 def non_finite_figures(records: Sequence[Record]) -> Finding | None:
     """Whether a loss term or a gradient became NaN or infinite: which term, in which layer, in which round."""
     found = [(key, record[key]) for record in records for key in record if key.startswith(NON_FINITE)]
@@ -73,7 +73,7 @@ def non_finite_figures(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("few examples", EXAMPLES_SEEN)
+@DETECTORS.register("few examples", EXAMPLES_SEEN)
 def few_examples(records: Sequence[Record]) -> Finding | None:
     """Whether there are enough training examples for a model not to learn them by heart."""
     seen = next((r for r in records if EXAMPLES_SEEN in r), None)
@@ -88,7 +88,7 @@ def few_examples(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("missing labels", LABELS_SEEN)
+@DETECTORS.register("missing labels", LABELS_SEEN)
 def missing_labels(records: Sequence[Record]) -> Finding | None:
     """Whether a conditional model sees examples of every label that it can be asked for."""
     seen = next((r for r in records if LABELS_SEEN in r), None)

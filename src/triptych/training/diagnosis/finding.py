@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from triptych.specs import Registry
 from triptych.training.logging import Record
 
 
@@ -44,17 +45,24 @@ class Detector:
     """Looks for one thing that can go wrong.
 
     Args:
-        name: of what it finds.
-        summary: what it looks at, in a sentence.
-        needs: the figures that it reads; it has looked if any record has one of them. A name that begins with "/"
-            stands for all that end with it.
-        detect: from the records of a run to what it finds at their end, if anything; the name is left out.
+        detect: from the records of a run to what it finds at their end, if anything; the name is left out. The first
+            line of its docstring says what it looks at.
+        needs: the figure that it reads; it has looked if any record has it. A name that begins with "/" stands for all
+            that end with it.
     """
 
-    name: str
-    summary: str
-    needs: tuple[str, ...]
     detect: Detect
+    needs: str
+
+    @property
+    def name(self) -> str:
+        """Its name in `DETECTORS`, of what it finds."""
+        return DETECTORS.name_of(self)
+
+    @property
+    def summary(self) -> str:
+        """What it looks at, in a sentence."""
+        return (self.detect.__doc__ or "").strip().splitlines()[0]
 
     def find(self, records: Sequence[Record]) -> Finding | None:
         """Return what it finds at the end of some records, under its name."""
@@ -64,22 +72,11 @@ class Detector:
     def looks(self, records: Sequence[Record]) -> bool:
         """Return whether the records have what it reads."""
         keys = {key for record in records for key in record}
-        return any(key.endswith(name) if name.startswith("/") else key == name for name in self.needs for key in keys)
+        return any(key.endswith(self.needs) if self.needs.startswith("/") else key == self.needs for key in keys)
 
 
-DETECTORS: dict[str, Detector] = {}
-"""All that is looked for, by name."""
-
-
-def detector(name: str, *needs: str) -> Callable[[Detect], Detect]:
-    """Register a function as what looks for `name` in the figures `needs`; its docstring says what it looks at."""
-
-    def register(function: Detect) -> Detect:
-        summary = (function.__doc__ or "").strip().splitlines()[0]
-        DETECTORS[name] = Detector(name, summary, needs, function)
-        return function
-
-    return register
+DETECTORS: Registry[Detector] = Registry("detector", Detector)
+"""All that is looked for, by name: `@DETECTORS.register("dead critic", "examined/spread")` above what detects it."""
 
 
 def diagnosed(records: Sequence[Record]) -> list[Finding]:

@@ -18,7 +18,7 @@ from triptych.training.diagnosis.examination import (
     SPREAD,
     VARIETY,
 )
-from triptych.training.diagnosis.finding import Finding, detector, still
+from triptych.training.diagnosis.finding import DETECTORS, Finding, still
 from triptych.training.logging import Record
 
 EARLY, YOUNG = 500, 1000
@@ -62,7 +62,7 @@ def _largest(records: Sequence[Record], key: str) -> float:
     return max((r[key] for r in records if key in r), default=0.0)
 
 
-@detector("critic wins", AUC)
+@DETECTORS.register("critic wins", AUC)
 def critic_wins(records: Sequence[Record]) -> Finding | None:
     """Whether the critic tells real from made without a doubt, and the generator no longer learns from it."""
     largest = _largest(records, GENERATOR)
@@ -84,7 +84,7 @@ def critic_wins(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("saturating loss", SLOPE)
+@DETECTORS.register("saturating loss", SLOPE)
 def saturating_loss(records: Sequence[Record]) -> Finding | None:
     """Whether the generator's loss is flat where its samples are."""
     last = _lasting(_seen(records, SLOPE, AUC), lambda r: r[SLOPE] < FLAT and r[AUC] > 0.9)
@@ -98,7 +98,7 @@ def saturating_loss(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("generator wins", AUC)
+@DETECTORS.register("generator wins", AUC)
 def generator_wins(records: Sequence[Record]) -> Finding | None:
     """Whether the critic takes samples for real that are far from the data."""
     last = _lasting(
@@ -115,7 +115,7 @@ def generator_wins(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("dead critic", SPREAD)
+@DETECTORS.register("dead critic", SPREAD)
 def dead_critic(records: Sequence[Record]) -> Finding | None:
     """Whether the critic says the same of everything, or learns no more."""
     largest = _largest(records, CRITIC)
@@ -134,7 +134,7 @@ def dead_critic(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("still generator", ENERGY)
+@DETECTORS.register("still generator", ENERGY)
 def still_generator(records: Sequence[Record]) -> Finding | None:
     """Whether the same codes keep making the same samples."""
     seen = _seen(records, ENERGY, VARIETY)
@@ -173,7 +173,7 @@ def _rising(values: Sequence[float]) -> bool:
     return means[-1] > max(1.2 * before, before + 0.05)
 
 
-@detector("mode collapse", VARIETY)
+@DETECTORS.register("mode collapse", VARIETY)
 def mode_collapse(records: Sequence[Record]) -> Finding | None:
     """Whether samples have less variety than the data: pairwise distance, classes, modes."""
     seen = _seen(records, VARIETY, KINDS)
@@ -194,7 +194,7 @@ def mode_collapse(records: Sequence[Record]) -> Finding | None:
     )
 
 
-@detector("memorisation", NOVELTY)
+@DETECTORS.register("memorisation", NOVELTY)
 def memorisation(records: Sequence[Record]) -> Finding | None:
     """Whether samples lie nearer to single training examples than those lie to each other."""
     last = _lasting(_seen(records, NOVELTY), lambda r: r[NOVELTY] < COPIED)
@@ -222,7 +222,7 @@ def turning(a: Record, b: Record) -> float:
     return sum(abs(x - y) for x, y in zip(histogram(a), histogram(b), strict=True)) / 2
 
 
-@detector("oscillation", ENERGY)
+@DETECTORS.register("oscillation", ENERGY)
 def oscillation(records: Sequence[Record]) -> Finding | None:
     """Whether the classes of samples keep changing while their distance to the data stands still, and is not small."""
     seen = _seen(records, ENERGY)
