@@ -9,7 +9,7 @@ import pytest
 
 import triptych.recipes
 from tests.program import refused, well
-from triptych.catalogue import CATALOGUE, find
+from triptych.catalogue import CATALOGUE
 from triptych.config import settings_of
 from triptych.data import load
 from triptych.evaluation.studies.registry import find_study
@@ -50,7 +50,7 @@ def test_a_recipe_is_of_its_own_data_alone(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_gives_options_that_there_are(name):
     recipe = RECIPES[name]
-    accepted = settings_of(find(recipe.model).model)
+    accepted = settings_of(CATALOGUE[recipe.model].model)
     assert set(recipe.arguments) <= set(accepted)
     assert set(recipe.training) <= set(settings_of(fit))
     assert set(recipe.data_options) <= set(inspect.signature(load).parameters)

@@ -56,7 +56,7 @@ def test_each_family(protocol: Protocol) -> None:
     for name, model in models.items():
         found = measure(name, model, protocol, training_seconds=12.5)
         assert list(found.figures) == [name for name, metric in METRICS.items() if metric.compared]
-        assert found.family == tp.catalogue.find(name).family
+        assert found.family == tp.catalogue.CATALOGUE[name].family
         assert found.figures["fid"].protocol == "fid-360@digits-net"
         assert (found.figures["fid"].value or 0) > 50  # untrained
         assert found.figures["near-copies"].value == 0

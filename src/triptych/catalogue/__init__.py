@@ -9,30 +9,16 @@ from triptych.catalogue.autoregressive import AUTOREGRESSIVE
 from triptych.catalogue.entry import Entry
 from triptych.catalogue.hybrid import HYBRID
 from triptych.catalogue.variational import VARIATIONAL
-from triptych.errors import check_known
+from triptych.specs import Registry
 
 if TYPE_CHECKING:
     from triptych.event import Event
     from triptych.models.base import Model
 
-__all__ = ["CATALOGUE", "Entry", "build", "find", "name_of"]
+__all__ = ["CATALOGUE", "Entry", "build", "name_of"]
 
-CATALOGUE: dict[str, Entry] = {**AUTOREGRESSIVE, **VARIATIONAL, **ADVERSARIAL, **HYBRID}
+CATALOGUE: Registry[Entry] = Registry("model", **AUTOREGRESSIVE, **VARIATIONAL, **ADVERSARIAL, **HYBRID)
 """Every model by the name that a user can type."""
-
-
-def find(name: str) -> Entry:
-    """Return the entry of a name.
-
-    Raises:
-        ConfigurationError: for a name that is not there, with the nearest ones.
-
-    Example:
-        >>> find("vae").family
-        'variational'
-    """
-    check_known("model", name, CATALOGUE)
-    return CATALOGUE[name]
 
 
 def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
@@ -57,7 +43,7 @@ def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
     from triptych.config import nested
     from triptych.noise import mix
 
-    entry = find(name)
+    entry = CATALOGUE.find(name)
     given = nested(entry.model, {**entry.arguments, **arguments}, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))

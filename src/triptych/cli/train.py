@@ -27,7 +27,7 @@ from triptych.cli.options import (
 )
 from triptych.config import settings_of
 from triptych.errors import ConfigurationError
-from triptych.recipes import DATA, RECIPES, find_recipe
+from triptych.recipes import DATA, RECIPES
 
 DEFAULT_MINUTES = 1.0
 _FIT_ALONE = ("progress", "run", "seed")
@@ -124,7 +124,6 @@ def replay(config: Path, out: Path, *, resume: bool, overwrite: bool, quiet: boo
     Raises:
         ConfigurationError: for a configuration that the command line did not write.
     """
-    from triptych.catalogue import find
     from triptych.data import load
     from triptych.training import fit
     from triptych.training.rundir import read_config
@@ -136,7 +135,7 @@ def replay(config: Path, out: Path, *, resume: bool, overwrite: bool, quiet: boo
             f"{config} cannot be replayed: it has no {', '.join(sorted(missing)) or 'data spec'}; "
             "runs of `triptych train` can"
         )
-    taking = {"arguments": find(str(stored["model"])).model, "data": load, "training": fit}
+    taking = {"arguments": CATALOGUE.find(str(stored["model"])).model, "data": load, "training": fit}
     for part, function in taking.items():
         check_typed(str(config), stored[part], function)
     data = dict(stored["data"])
@@ -169,7 +168,7 @@ def train_recipe(
     """
     from triptych.data import load
 
-    recipe = find_recipe(name)
+    recipe = RECIPES.find(name)
     options = dict(recipe.training)
     given = {amount: value for amount, value in budget.items() if value is not None}
     own = {amount: options.pop(amount) for amount in ("epochs", "minutes", "steps") if amount in options}

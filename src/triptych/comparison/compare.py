@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from triptych.catalogue import CATALOGUE, build, find
+from triptych.catalogue import CATALOGUE, build
 from triptych.comparison.assessment import Assessment, Trained, data_name, load_run, pooled_panels, records_of
 from triptych.comparison.cache import FOLDER, measured_reference
 from triptych.data.examples import Examples
@@ -240,7 +240,7 @@ def train_one(
     arguments: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a model of the catalogue in `run`, or go on with what is there."""
-    find(name)
+    CATALOGUE.find(name)
     _check_budget(run, budget, overwrite)
     model = build(name, train.event, seed=seed, **(arguments or {}))
     findings: list[str] = []
