@@ -35,7 +35,7 @@ def check_options(
 
 def nothing_there(spec: str, path: Path) -> DataError:
     """Say which part of a path does not exist, and what is there instead."""
-    own = embedded.NAMES if path.name == spec else ()
+    own = embedded.names() if path.name == spec else ()
     while not path.parent.is_dir():
         path = path.parent
     there = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))

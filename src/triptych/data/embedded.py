@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,39 @@ from triptych.data.factors import factors
 from triptych.data.source import Source
 from triptych.errors import ConfigurationError, did_you_mean
 from triptych.noise import mix
+from triptych.specs import Registry
 
-TOYS = ("ring", "grid", "moons", "swiss-roll")
-NAMES = ("digits", "factors", *TOYS)
-
+SETS: Registry[Callable[[], Source]] = Registry("data set", factors=factors)
+"""Every data set that is always the same, by name."""
+TOYS: Registry[Callable[[int, int], Source]] = Registry("toy")
+"""Every 2-D toy by name: from a number of examples and a seed to a draw, whose labels are the modes, if it has any."""
 _TOY_COUNT = 10_000
 
 MIXTURES = {"ring": 0.01, "grid": 0.05}
 """Toys whose modes are known: the standard deviation of each mode."""
 
 
+def names() -> tuple[str, ...]:
+    """Return the names in `SETS` and `TOYS`."""
+    return (*SETS, *TOYS)
+
+
 def named(name: str, count: int | None, seed: int) -> Source:
-    """Return the data set of a name in `NAMES`.
+    """Return the data set of one of the `names`.
 
     Args:
-        name: one of `NAMES`.
+        name: one of them.
         count: number of examples of a toy; None for 10,000.
         seed: of a toy's draw.
+
+    Example:
+        >>> named("grid", 1000, seed=0).data.shape
+        torch.Size([1000, 2])
     """
-    if name in TOYS:
-        return toy(name, count or _TOY_COUNT, seed)
-    return {"digits": digits, "factors": factors}[name]()
+    return TOYS[name](count or _TOY_COUNT, seed) if name in TOYS else SETS[name]()
 
 
+@SETS.register("digits")
 def digits() -> Source:
     """Return scikit-learn's 1,797 handwritten digits: 8×8 images of 17 levels, in ten classes."""
     table = torch.from_numpy(_digits_table())
@@ -85,37 +96,42 @@ def toy_modes(name: str) -> tuple[Tensor, float]:
     return centres, MIXTURES[name]
 
 
-def toy(name: str, count: int, seed: int) -> Source:
-    """Draw a 2-D toy data set; the labels are the modes, where there are any.
+@TOYS.register("ring")
+def ring(count: int, seed: int) -> Source:
+    """Draw 8 Gaussians of standard deviation 0.01, evenly on the unit circle.
 
-    - `ring`: 8 Gaussians of standard deviation 0.01, evenly on the unit circle
-      (Srivastava, Valkov, Russell, Gutmann & Sutton 2017; Lin, Khetan, Fanti & Oh 2018).
-    - `grid`: 25 Gaussians of standard deviation 0.05 on {-4, -2, 0, 2, 4}²
-      (Srivastava, Valkov, Russell, Gutmann & Sutton 2017; Lin, Khetan, Fanti & Oh 2018).
-    - `moons`: two half circles with noise 0.1 (`sklearn.datasets.make_moons`).
-    - `swiss-roll`: a spiral with noise 1, divided by 5
-      (Grathwohl, Chen, Bettencourt, Sutskever & Duvenaud 2019).
-
-    Args:
-        name: one of `TOYS`.
-        count: number of examples.
-        seed: of the draw.
-
-    Example:
-        >>> toy("grid", 1000, seed=0).data.shape
-        torch.Size([1000, 2])
+    Reference: Srivastava, Valkov, Russell, Gutmann & Sutton 2017; Lin, Khetan, Fanti & Oh 2018.
     """
-    if name in MIXTURES:
-        centres, spread = toy_modes(name)
-        generator = torch.Generator().manual_seed(mix(seed, len(centres)))
-        labels = torch.randint(len(centres), (count,), generator=generator)
-        data = centres[labels] + spread * torch.randn(count, 2, generator=generator)
-        return Source(data, None, labels, tuple(map(str, range(len(centres)))))
-    from sklearn.datasets import make_moons, make_swiss_roll
+    return _mixture("ring", count, seed)
 
-    state = mix(seed) % (1 << 32)
-    if name == "moons":
-        points, moon = make_moons(count, noise=0.1, random_state=state)
-        return Source(torch.from_numpy(points).float(), None, torch.from_numpy(moon).long(), ("0", "1"))
-    points, _ = make_swiss_roll(count, noise=1.0, random_state=state)
+
+@TOYS.register("grid")
+def grid(count: int, seed: int) -> Source:
+    """Draw 25 Gaussians of standard deviation 0.05 on {-4, -2, 0, 2, 4}². Reference: that of `ring`."""
+    return _mixture("grid", count, seed)
+
+
+@TOYS.register("moons")
+def moons(count: int, seed: int) -> Source:
+    """Draw two half circles with noise 0.1 (`sklearn.datasets.make_moons`)."""
+    from sklearn.datasets import make_moons
+
+    points, moon = make_moons(count, noise=0.1, random_state=mix(seed) % (1 << 32))
+    return Source(torch.from_numpy(points).float(), None, torch.from_numpy(moon).long(), ("0", "1"))
+
+
+@TOYS.register("swiss-roll")
+def swiss_roll(count: int, seed: int) -> Source:
+    """Draw a spiral with noise 1, divided by 5. Reference: Grathwohl, Chen, Bettencourt, Sutskever & Duvenaud 2019."""
+    from sklearn.datasets import make_swiss_roll
+
+    points, _ = make_swiss_roll(count, noise=1.0, random_state=mix(seed) % (1 << 32))
     return Source(torch.from_numpy(points[:, [0, 2]] / 5).float(), None)
+
+
+def _mixture(name: str, count: int, seed: int) -> Source:
+    centres, spread = toy_modes(name)
+    generator = torch.Generator().manual_seed(mix(seed, len(centres)))
+    labels = torch.randint(len(centres), (count,), generator=generator)
+    data = centres[labels] + spread * torch.randn(count, 2, generator=generator)
+    return Source(data, None, labels, tuple(map(str, range(len(centres)))))

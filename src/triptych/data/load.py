@@ -86,7 +86,7 @@ def load(
     if not spec.strip():
         raise DataError("the data are named by nothing: expected a data set or a path; . is this folder")
     given = {name: value for name, value in locals().items() if name != "progress" and value is not None}
-    if spec not in embedded.NAMES and Path(spec).expanduser().exists():
+    if spec not in embedded.names() and Path(spec).expanduser().exists():
         given["spec"] = str(Path(spec).expanduser().resolve())
     check_options(image_size, colours, binarize, test_fraction, count, stack)
     how = Decoding(image_size, colours, skip_bad)
@@ -183,7 +183,7 @@ def _read(
 ) -> Source:
     path = Path(spec).expanduser()
     ending = path.suffix.lower()
-    own, remote = spec in embedded.NAMES, spec.startswith("hub:")
+    own, remote = spec in embedded.names(), spec.startswith("hub:")
     if not (own or remote or path.exists()):
         raise nothing_there(spec, path)
     files = [] if own or remote else parquet_files(path)
