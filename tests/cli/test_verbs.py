@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.program import call, run
+from triptych.objectives.adversarial import LOSSES, hinge
 
 TINY = {
     "pixelcnn": ["--channels", 8, "--layers", 2],
@@ -64,6 +65,16 @@ def test_help_lists_a_models_own_options_with_their_text():
     for said in ("--latent", "Dimensions of the code;", "--ema", "--binarize", "[default: 400]"):
         assert said in out
     assert "--critic-steps" in well("train", "gan", "--help")[0]
+
+
+def test_help_names_the_parts_that_are_registered():
+    help_of_norm = well("train", "gan", "--help")[0].split("--generator-norm")[1].split("--generator-labels")[0]
+    assert "virtual" in help_of_norm and "spectral" not in help_of_norm, "a critic's alone"
+    LOSSES.register("flipped")(lambda real, fake: hinge(fake, real))
+    try:
+        assert "flipped" in well("train", "gan", "--help")[0] and "flipped" in well("explain", "gan")[0]
+    finally:
+        del LOSSES["flipped"]
 
 
 def test_samples_go_into_a_picture_a_file_or_a_directory(tmp_path, runs):

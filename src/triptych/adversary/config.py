@@ -25,18 +25,13 @@ class AdversaryConfig:
     """The parts of an adversary, each exchangeable, and its pace.
 
     Args:
-        critic: "auto", "mlp", "dcgan", "resnet", with options behind a colon ("resnet:attention=16"), or a module from
-            scaled examples to `(B, 1)`.
-        loss: "non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic",
-            "relativistic-average", or a divergence, such as "fgan-kl"; with options behind a colon
-            ("least-squares:fake_label=-1"); or a function of real and fake logits.
-        penalty: on the critic: "none", or some of "gradient", "dragan", "r1" and "r2", joined by "+", with options
-            behind a colon ("gradient:weight=10"); or a function.
-        tricks: "none", or some of "feature-matching", "historical-averaging", "instance-noise",
-            "minibatch-discrimination", "minibatch-stddev", "path-length" and "replay", joined by "+", with options
-            behind a colon ("replay:size=1000"); or a list of `Trick`.
-        norm: "auto" (spectral for convolutions, else none), "none", "batch", "layer", "instance", "virtual" or
-            "spectral".
+        critic: "auto", or a name with options behind a colon ("resnet:attention=16"); or a module from scaled examples
+            to `(B, 1)`.
+        loss: a name with options behind a colon ("least-squares:fake_label=-1"); or a function of real and fake logits.
+        penalty: on the critic: "none", or names joined by "+", with options behind a colon ("gradient:weight=10"); or
+            a function.
+        tricks: "none", or names joined by "+", with options behind a colon ("replay:size=1000"); or a list of `Trick`.
+        norm: "auto" (spectral for convolutions, else none), or a name.
         labels: how the critic sees labels: "concatenation", to the example, or "projection", on the features.
         steps: critic's turns for each turn of the generator.
         rate: the critic's learning rate, as a multiple of the generator's.

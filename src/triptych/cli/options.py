@@ -54,7 +54,7 @@ def check_typed(where: str, given: Mapping[str, Any], function: Any) -> None:
 def parameters_of(
     function: Any, panel: str, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> list[inspect.Parameter]:
-    """Return the settings of a function as typer options, each with its docstring's text.
+    """Return the settings of a function as typer options, each with its docstring's text and the parts it can name.
 
     Args:
         function: a function or a class.
@@ -71,7 +71,8 @@ def parameters_of(
             continue
         flag = f"--{name.replace('_', '-')}"
         flag = f"{flag}/--no-{flag[2:]}" if default is True else flag
-        text = found.text.replace("[", "\\[")  # brackets would be read as markup
+        names = f" Names: {', '.join(found.known)}." if found.known else ""
+        text = f"{found.text}{names}".replace("[", "\\[")  # brackets would be read as markup
         option = typer.Option(flag, help=text[:1].upper() + text[1:], rich_help_panel=panel)
         options.append(parameter(name, Annotated[kind, option], default))
     return options

@@ -29,9 +29,9 @@ class GeneratorConfig:
     """A generator.
 
     Args:
-        network: "auto", "mlp", "dcgan", "resnet", with options behind a colon ("resnet:attention=16"), or a module
-            from codes to scaled examples, before the final tanh.
-        norm: "auto" (batch for convolutions, else none), "none", "batch", "layer", "instance", "virtual".
+        network: "auto", or a name with options behind a colon ("resnet:attention=16"); or a module from codes to
+            scaled examples, before the final tanh.
+        norm: "auto" (batch for convolutions, else none), or a name.
         labels: how it sees labels: "concatenation", to the code, or "batch-norm", as scales and shifts of it.
     """
 
