@@ -18,7 +18,6 @@ GENERATOR_NORMS: Registry[type[Norm]] = Registry("generator_norm")
 """Every normalisation of a generator by its name."""
 CRITIC_NORMS: Registry[type[Norm]] = Registry("critic_norm")
 """Every normalisation of a critic by its name."""
-NORMS = GENERATOR_NORMS  # as `GeneratorConfig` calls them
 
 
 class Norm:

@@ -19,7 +19,7 @@ from triptych.models.latent_variable import CodeSpace, LatentVariable
 from triptych.models.questions import Judge
 from triptych.networks import Sizes, conditioned
 from triptych.networks.critics import GENERATORS, resolve_generator
-from triptych.networks.norms import NORMS
+from triptych.networks.norms import GENERATOR_NORMS
 from triptych.noise import Noise
 from triptych.objectives.player import AdamConfig
 
@@ -36,7 +36,7 @@ class GeneratorConfig:
     """
 
     network: str | nn.Module = setting("auto", "generator", GENERATORS)
-    norm: str = setting("auto", "generator_norm", NORMS)
+    norm: str = setting("auto", "generator_norm", GENERATOR_NORMS)
     labels: str = setting("concatenation", "generator_labels")
 
     def build(self, event: Event, latent: int, sizes: Sizes) -> nn.Module:
