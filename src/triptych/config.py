@@ -102,20 +102,22 @@ def nested(function: Callable[..., Any], flat: Mapping[str, Any], what: str = ""
     """
     parameters = inspect.signature(function).parameters
     known = settings_of(function)
-    arguments: dict[str, Any] = {}
+    arguments = {name: value for name, value in flat.items() if name in parameters and _is_config(value)}
+    changes: dict[str, Any] = {}
     for name, value in flat.items():
-        if name in parameters and is_dataclass(value) and not isinstance(value, type):
-            arguments[name] = value
-    for name, value in flat.items():
-        if arguments.get(name) is value and name in arguments:
+        if name in arguments:
             continue
         if name not in known:
             who = what or getattr(function, "__name__", "")
             raise ConfigurationError(f"{who} has no option {name!r}; {did_you_mean(name, known)}")
-        first, *rest = known[name].path
-        base = arguments.get(first, parameters[first].default)
-        arguments[first] = _with(base, rest, value) if rest else value
-    return arguments
+        *way, last = known[name].path
+        branch = changes
+        for step in way:
+            branch = branch.setdefault(step, {})
+        branch[last] = value
+    return arguments | {
+        first: _changed(arguments.get(first, parameters[first].default), change) for first, change in changes.items()
+    }
 
 
 def flattened(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,10 +142,15 @@ def flattened(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dic
     return flat
 
 
-def _with(base: Any, path: list[str], value: Any) -> Any:
-    """Return a dataclass with the value at a path changed."""
-    first, *rest = path
-    return replace(base, **{first: _with(getattr(base, first), rest, value) if rest else value})
+def _changed(base: Any, change: Any) -> Any:
+    """Return a dataclass with all changes of its fields made at once, or what takes the place of another value."""
+    if not _is_config(base):
+        return change
+    return replace(base, **{name: _changed(getattr(base, name), value) for name, value in change.items()})
+
+
+def _is_config(value: Any) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)
 
 
 def _settings(owner: Callable[..., Any], path: tuple[str, ...], values: Any) -> list[Setting]:
@@ -155,7 +162,7 @@ def _settings(owner: Callable[..., Any], path: tuple[str, ...], values: Any) -> 
     for name, parameter in inspect.signature(owner).parameters.items():
         default = parameter.default if values is None else getattr(values, name)
         annotation = hints.get(name, str)
-        if is_dataclass(default) and not isinstance(default, type):
+        if _is_config(default):
             found += _settings(type(default), (*path, name), default)
             continue
         own: Mapping[str, Any] = metadata.get(name, {})
