@@ -90,7 +90,7 @@ def coverage(steps: int, repeats: int, count: int, chains: int = 16) -> dict[str
 def digits(steps: int, training: int) -> dict[str, Any]:
     """Return the cost of 100 digits, and the estimate beside the bound and between both sides."""
     train, test = tp.data.load("digits")
-    model = tp.VAE(train.event, latent=8, hidden=400, encoder="mlp", decoder="mlp")
+    model = tp.build("vae", train.event, latent=8, hidden=400, encoder="mlp", decoder="mlp")
     tp.fit(model, train, steps=training, progress=False)
     protocol = Protocol.prepare(train, test, extractor="pixels", importance=5000, scored=100)
     subject = Subject(model, protocol.changed(annealing=(steps, 16)))
@@ -107,7 +107,7 @@ def digits(steps: int, training: int) -> dict[str, Any]:
 def lengths(training: int) -> dict[str, float]:
     """Return the gap that trajectories of several lengths leave on simulated digits with as many gradients, in nats."""
     train, test = tp.data.load("digits")
-    model = tp.VAE(train.event, latent=8, hidden=400, encoder="mlp", decoder="mlp")
+    model = tp.build("vae", train.event, latent=8, hidden=400, encoder="mlp", decoder="mlp")
     tp.fit(model, train, steps=training, progress=False)
     protocol = Protocol.prepare(train, test, extractor="pixels", scored=20)
     found, usual = {}, hamiltonian.LEAPFROGS

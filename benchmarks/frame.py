@@ -72,7 +72,7 @@ def vae(steps: int, pairs: int) -> dict[str, float]:
     """`fit` against a bare loop of the same VAE: batch 128, fused Adam, data in memory."""
     data = (torch.rand(10_000, 1, 28, 28) < 0.2).to(torch.uint8)
     examples = tp.Examples(data, tp.Event((1, 28, 28), 2))
-    model = tp.VAE(examples.event, latent=32, hidden=400, encoder="mlp", decoder="mlp")
+    model = tp.build("vae", examples.event, latent=32, hidden=400, encoder="mlp", decoder="mlp")
     bare = BareVAE()
     optimizer = torch.optim.Adam(bare.parameters(), lr=1e-3, fused=True)
     flat = data.view(-1, 784).float()

@@ -75,7 +75,7 @@ def images(count: int) -> tuple[tp.Examples, tp.Examples]:
 
 def model_of(event: tp.Event) -> tp.VAE:
     """Return the VAE that both have."""
-    return tp.VAE(event, latent=LATENT, hidden=HIDDEN, encoder="mlp", decoder="mlp")
+    return tp.build("vae", event, latent=LATENT, hidden=HIDDEN, encoder="mlp", decoder="mlp")
 
 
 def bounds(model: tp.VAE, test: tp.Examples, peer: Peer, pairs: int) -> dict[str, float]:
@@ -133,7 +133,7 @@ def resident(what):
     return int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 torch.set_num_threads(1)
 given = torch.load(sys.argv[1], weights_only=True)
-model = tp.VAE(tp.Event((1, 28, 28), 2), latent=given["latent"], hidden={hidden}, encoder="mlp", decoder="mlp")
+model = tp.build("vae", tp.Event((1, 28, 28), 2), latent=given["latent"], hidden={hidden}, encoder="mlp", decoder="mlp")
 model.load_state_dict(given["weights"])
 x = given["test"][:1].to(torch.uint8)
 model.log_prob_bounds(x)

@@ -51,9 +51,9 @@ def test_a_model_answers_what_it_declares_and_not_what_happens_to_have_the_name(
         def answers(self):
             return tuple(name for name in super().answers if name != "log_prob_bounds")
 
-    assert LAWS["undeclared queries are refused"](Coded(EVENT, hidden=8)), "an instance has the last word"
+    assert LAWS["undeclared queries are refused"](Coded.of(EVENT, {"hidden": 8})), "an instance has the last word"
     with pytest.raises(UnsupportedQuery, match="Coded does not answer log_prob_bounds"):
-        Coded(EVENT, hidden=8).log_prob_bounds(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+        Coded.of(EVENT, {"hidden": 8}).log_prob_bounds(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
 
 
 def test_examples_of_another_event_are_refused():
@@ -112,7 +112,7 @@ def test_the_objective_is_the_negative_bound():
     from triptych.data import Batch
     from triptych.noise import Noise
 
-    vae = tp.VAE(EVENT, latent=2, hidden=8)
+    vae = tp.build("vae", EVENT, latent=2, hidden=8)
     x = torch.randint(17, (2000, 1, 8, 8), dtype=torch.uint8)
     with torch.no_grad():
         terms = vae.eval().objective(Batch(x, None), Noise.of(0))

@@ -105,7 +105,7 @@ def test_the_components_envelope_falls_and_ends_near_the_unquantised_error():
 
 def test_a_models_code_costs_its_bits_and_its_label(digits):
     train, test = digits
-    plain, labelled = (tp.VAE(train.event, latent=5, hidden=16, classes=classes) for classes in (0, 10))
+    plain, labelled = (tp.build("vae", train.event, latent=5, hidden=16, classes=classes) for classes in (0, 10))
     assert [p.size for p in model_curve(plain, train, test, bits=[1, 3, 8])] == pytest.approx([5 / 8, 15 / 8, 5])
     assert [p.size for p in model_curve(labelled, train, test, bits=[3])] == [pytest.approx((15 + np.log2(10)) / 8)]
 

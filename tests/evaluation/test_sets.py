@@ -136,7 +136,7 @@ def test_data_without_modes_say_who_has_some(digits: Split) -> None:
 
 
 def test_path_length_of_a_vae_is_that_of_its_unrounded_decodings(protocol: Protocol) -> None:
-    model = tp.VAE(protocol.event, latent=4, hidden=16)
+    model = tp.build("vae", protocol.event, latent=4, hidden=16)
     found = METRICS["path-length"](Subject(model, protocol))
     assert found.protocol == "path-length-100@pixels" and found.value is not None and found.value > 0
     assert found == METRICS["path-length"](Subject(model, protocol))
@@ -149,8 +149,8 @@ def test_a_walk_keeps_to_the_prior(protocol: Protocol) -> None:
     for model, path in (
         (tp.build("gan", event, hidden=8), "spherical"),
         (tp.build("gan", event, hidden=8, prior="uniform"), "linear"),
-        (tp.VAE(event, hidden=8, prior="mixture"), "linear"),
-        (tp.VAE(event, hidden=8), "spherical"),
+        (tp.build("vae", event, hidden=8, prior="mixture"), "linear"),
+        (tp.build("vae", event, hidden=8), "spherical"),
         (tp.build("infogan", event, hidden=8), "linear"),
     ):
         assert walk_of(model, model.sample_codes(4, seed=0)) == path

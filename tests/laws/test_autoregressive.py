@@ -244,4 +244,4 @@ class TestCompletion:
 def test_other_models_are_left_alone():
     with pytest.raises(ConfigurationError):
         BayesianNetwork(Event((3,)))
-    assert not any(law(tp.VAE(Event((1, 2, 2), 2), latent=2, hidden=8)) for law in LAWS.values())
+    assert not any(law(tp.build("vae", Event((1, 2, 2), 2), latent=2, hidden=8)) for law in LAWS.values())

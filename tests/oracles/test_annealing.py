@@ -278,7 +278,7 @@ class Law(nn.Module):
 
 def test_a_vae_is_bracketed_by_its_own_law() -> None:
     event = tp.Event((DIMS,))
-    model = tp.VAE(event, latent=LATENT, pixels="gaussian", decoder=Law(), encoder="mlp", hidden=8)
+    model = tp.build("vae", event, latent=LATENT, pixels="gaussian", decoder=Law(), encoder="mlp", hidden=8)
     x = Examples(drawn(60, 15)[1], event)
     protocol = Protocol.prepare(x[:30], x[30:], extractor="pixels").changed(annealing=(500, 8))
     subject = Subject(model, protocol)
@@ -294,7 +294,7 @@ def test_a_vae_is_bracketed_by_its_own_law() -> None:
 
 def test_a_trained_model_of_images_is_at_least_its_bound() -> None:
     train, test = tp.data.load("digits")
-    model = tp.VAE(train.event, latent=3, hidden=32, encoder="mlp", decoder="mlp")
+    model = tp.build("vae", train.event, latent=3, hidden=32, encoder="mlp", decoder="mlp")
     tp.fit(model, train, steps=300, progress=False)
     protocol = Protocol.prepare(train, test, extractor="pixels", importance=2000, scored=20)
     subject = Subject(model, protocol.changed(annealing=(100, 8)))

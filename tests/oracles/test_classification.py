@@ -172,7 +172,7 @@ def test_what_no_class_can_make_is_told_by_the_prior_and_declined_first() -> Non
 
 def test_bounds_of_all_classes_are_of_the_same_draws() -> None:
     event = Event((1, 4, 4), 2)
-    model = tp.VAE(event, latent=2, hidden=8, classes=3)
+    model = tp.build("vae", event, latent=2, hidden=8, classes=3)
     x = model.sample(6, seed=0)
     found = bayes_classifier(model, samples=7, seed=5)(x)
     for k in range(3):

@@ -135,10 +135,10 @@ class Uniform(tp.distributions.Prior):
 
 
 def test_a_users_own_prior_and_distribution_make_a_model():
-    model = tp.VAE(EVENT, latent=2, hidden=8, prior=Uniform(2))
+    model = tp.build("vae", EVENT, latent=2, hidden=8, prior=Uniform(2))
     codes = model.sample_codes(100, seed=0)
     assert float(codes.abs().max()) <= 4 < float(8 * codes.std())
-    check_model(tp.VAE(EVENT, latent=2, hidden=8, prior=made("own", 2).requires_grad_(True)))
+    check_model(tp.build("vae", EVENT, latent=2, hidden=8, prior=made("own", 2).requires_grad_(True)))
 
 
 @pytest.mark.parametrize("prior", ["mixture", "flow"])

@@ -20,6 +20,7 @@ from triptych.distributions import (
 )
 from triptych.errors import ConfigurationError
 from triptych.event import Event
+from triptych.networks import CoderConfig
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
 from triptych.objectives.variational import RateWeight, doubly_reparameterised, split_rate
@@ -64,7 +65,8 @@ def linear_gaussian(weight, off=0.0, **arguments):
     precision = torch.eye(Z) + weight.T @ weight / SIGMA**2
     gain = torch.linalg.solve(precision, weight.T) / SIGMA**2
     log_scale = -0.5 * precision.diagonal().log() + off
-    model = tp.VAE(
+    model = tp.build(
+        "vae",
         VECTOR,
         latent=Z,
         decoder=LinearDecoder(weight.clone(), bias.clone()),
@@ -127,7 +129,7 @@ IMAGE = Event((1, 2, 2), 2)
 def test_bounds_of_a_model_with_one_latent_dimension_against_quadrature(prior):
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = tp.VAE(IMAGE, latent=1, hidden=8, prior=prior, components=3).eval()
+        model = tp.VAE(IMAGE, latent=1, prior=prior, components=3, networks=CoderConfig(hidden=8)).eval()
         with torch.no_grad():
             for parameter in model.decoder.parameters():
                 parameter.mul_(2.5)
@@ -379,8 +381,14 @@ def test_divergences_without_a_closed_form_are_none():
 )
 def test_objectives_without_a_meaning_are_refused_in_one_line(arguments, line):
     with pytest.raises(ConfigurationError, match=line) as refusal:
-        tp.VAE(VECTOR, latent=2, **arguments)
+        tp.build("vae", VECTOR, latent=2, **arguments)
     assert "\n" not in str(refusal.value)
+
+
+def test_settings_that_need_each_other_are_given_in_any_order():
+    names = ("capacity_steps", "capacity")
+    built = [tp.build("vae", VECTOR, latent=2, **{n: 5 for n in order}) for order in (names, names[::-1])]
+    assert [model.bound.rate for model in built] == [RateWeight(capacity=5, capacity_steps=5)] * 2
 
 
 @pytest.mark.parametrize(

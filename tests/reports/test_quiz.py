@@ -30,7 +30,7 @@ def models(digits):
     sizes = {"latent": 2, "hidden": 8}
     return {
         "runs/a": tp.build("gan", event, **sizes, generator="mlp", critic="mlp"),
-        "runs/b": tp.VAE(event, **sizes, encoder="mlp", decoder="mlp", classes=10),
+        "runs/b": tp.build("vae", event, **sizes, encoder="mlp", decoder="mlp", classes=10),
     }
 
 

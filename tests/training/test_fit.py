@@ -114,11 +114,13 @@ def test_pictures_that_come_by_themselves_cost_little(tmp_path, examples):
             time.sleep(0.1 * n)
             return super()._sample(n, label, noise)
 
-    tp.fit(Slow(examples.event, latent=2, hidden=8), examples, steps=20, run=tmp_path / "auto", progress=False)
+    tp.fit(
+        Slow.of(examples.event, {"latent": 2, "hidden": 8}), examples, steps=20, run=tmp_path / "auto", progress=False
+    )
     assert asked[0] == 1 and max(asked) <= 16 and sum(asked) <= 22  # of 2 s, at 0.1 s each, and the first to time it
     asked.clear()
     options = {"steps": 2, "sample_every": 2, "progress": False}
-    tp.fit(Slow(examples.event, latent=2, hidden=8), examples, run=tmp_path / "asked", **options)
+    tp.fit(Slow.of(examples.event, {"latent": 2, "hidden": 8}), examples, run=tmp_path / "asked", **options)
     assert asked == [64]
 
 
@@ -197,7 +199,7 @@ def test_parts_that_do_not_fit_are_named(examples):
     with pytest.raises(ConfigurationError, match="expected an Event"):
         tp.VAE((1, 8, 8))
     with pytest.raises(ConfigurationError, match="hidden=0"):
-        tp.VAE(event, hidden=0)
+        tp.build("vae", event, hidden=0)
     narrow = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     with pytest.raises(ConfigurationError, match=r"the encoder gave \(3,\) numbers an example: expected \(8,\)"):
         tp.fit(tp.VAE(event, latent=4, encoder=narrow), examples, steps=1, progress=False)
@@ -247,7 +249,7 @@ class Breaks(tp.VAE):
     ("how", "named"), [("term", "model's term 'rate' became nan"), ("gradient", "model's gradient became nan")]
 )
 def test_the_first_non_finite_step_stops_the_run_before_it_is_taken(tmp_path, examples, how, named):
-    model = Breaks(examples.event, latent=2, hidden=8)
+    model = Breaks.of(examples.event, {"latent": 2, "hidden": 8})
     model.how = how
     with pytest.raises(NonFiniteError, match=f"{named} at step 4") as stopped:
         tp.fit(model, examples, steps=9, checkpoint_every=2, threads=1, run=tmp_path / "run", progress=False)
@@ -268,7 +270,7 @@ def test_clipping_bounds_the_step(make, examples):
                 ),
             )
 
-    model = Descends(examples.event, latent=2, hidden=8)
+    model = Descends.of(examples.event, {"latent": 2, "hidden": 8})
     before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
     run = tp.fit(model, examples, steps=1, clip=1e-3, progress=False)
     after = torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -297,7 +299,7 @@ def test_schedules_scale_the_learning_rate(make, examples):
                 )
             },
         )
-        noting = type_(examples.event, latent=2, hidden=8)
+        noting = type_.of(examples.event, {"latent": 2, "hidden": 8})
         tp.fit(noting, examples, steps=4, lr=1e-6, schedule=schedule, warmup=2, threads=1, progress=False)
         rates[schedule] = np.array(seen) / 1e-6
         assert player.name == "model"

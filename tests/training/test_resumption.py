@@ -9,6 +9,7 @@ from torch import nn
 
 import triptych as tp
 from triptych.errors import CheckpointError
+from triptych.networks import CoderConfig
 from triptych.training.files import read_tensors, write_tensors
 from triptych.training.loop import Training
 
@@ -88,7 +89,7 @@ class Forgetful(tp.VAE):
     """A VAE whose encoder drops units by torch's own random state."""
 
     def __init__(self, event, latent=2, hidden=8):
-        super().__init__(event, latent, hidden=hidden, encoder="mlp", decoder="mlp")
+        super().__init__(event, latent, networks=CoderConfig(hidden), encoder="mlp", decoder="mlp")
         self.encoder = nn.Sequential(nn.Dropout(0.5), self.encoder)
 
 
@@ -140,7 +141,7 @@ def test_a_checkpoint_of_figures_that_are_not_finite_is_never_written(tmp_path, 
             return {**terms, "rate": terms["rate"] * float("nan")} if self.calls == 12 else terms
 
     monkeypatch.setattr(Training, "reads_each_turn", property(lambda self: False))
-    model = Breaks(examples.event, latent=2, hidden=8, encoder="mlp", decoder="mlp")
+    model = Breaks.of(examples.event, {"latent": 2, "hidden": 8, "encoder": "mlp", "decoder": "mlp"})
     with pytest.raises(tp.UserError, match="at step 12; the last good checkpoint is .*step-000000010"):
         tp.fit(
             model, examples, steps=60, batch_size=32, checkpoint_every=10, threads=1, run=tmp_path / "r", progress=False

@@ -1,6 +1,6 @@
 """Networks: plain modules, between scaled examples, codes and features."""
 
-from triptych.networks.blocks import BatchNorm, Perceptron, Sizes, conditioned, mlp
+from triptych.networks.blocks import BatchNorm, CoderConfig, Perceptron, Sizes, conditioned, mlp
 from triptych.networks.decoders import ConvDecoder, resolve_decoder
 from triptych.networks.encoders import ConvEncoder, encoded, resolve_encoder
 from triptych.networks.masked import CausalConvNet, MaskedConv2d
@@ -8,6 +8,7 @@ from triptych.networks.masked import CausalConvNet, MaskedConv2d
 __all__ = [
     "BatchNorm",
     "CausalConvNet",
+    "CoderConfig",
     "ConvDecoder",
     "ConvEncoder",
     "MaskedConv2d",

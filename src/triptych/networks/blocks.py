@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -43,6 +44,31 @@ class Sizes(NamedTuple):
             raise ConfigurationError(f"layers={self.layers}: expected the number of hidden layers, 0 for a linear map")
         ACTIVATIONS.find(self.activation)
         check_known("upsampling", self.upsampling, UPSAMPLING)
+
+
+@dataclass(frozen=True)
+class CoderConfig:
+    """Sizes of an encoder and a decoder that are chosen by name.
+
+    Args:
+        hidden: units of an MLP's hidden layers.
+        layers: hidden layers of an MLP; 0 makes it linear.
+        activation: of an MLP: relu, leaky-relu, silu, sigmoid or tanh.
+        channels: channels next to the image in a convolutional network.
+
+    Example:
+        >>> CoderConfig(hidden=8).sizes(classes=10)
+        Sizes(hidden=8, channels=32, classes=10, layers=1, activation='relu', upsampling='transposed')
+    """
+
+    hidden: int = 400
+    layers: int = 1
+    activation: str = "relu"
+    channels: int = 32
+
+    def sizes(self, classes: int, upsampling: str = "transposed") -> Sizes:
+        """Return them for networks that see so many labels."""
+        return Sizes(self.hidden, self.channels, classes, self.layers, self.activation, upsampling)
 
 
 @ACTIVATIONS.register("leaky-relu")

@@ -28,16 +28,19 @@ class RateWeight:
     - `|R - C|`, with a capacity;
     - `R + (γ - 1) TC`, with another factor on the total correlation.
 
+    A rate that is not known by dimension counts as one dimension. References: for β Higgins et al. 2017, *β-VAE*, eq. 4
+    (with a capacity it is the γ of its paper); for the warm-up Bowman et al. 2016, §3.1, and Sønderby et al. 2016,
+    §2.2; for the free bits λ Kingma et al. 2016, *Improving Variational Inference with Inverse Autoregressive Flow*,
+    eq. 15; for the capacity C Burgess et al. 2018, *Understanding disentangling in β-VAE*, §5; for γ (the β of its
+    paper) Chen et al. 2018, *Isolating Sources of Disentanglement in VAEs*, eq. 4.
+
     Args:
-        beta: factor on the rate (Higgins et al. 2017, *β-VAE*, eq. 4); with a capacity the γ of its paper.
-        kl_warmup: minibatches over which that factor rises from 0 (Bowman et al. 2016, §3.1; Sønderby et al. 2016,
-            §2.2).
-        free_bits: nats λ of each dimension, or of a rate that is not known by dimension, which cost nothing (Kingma et
-            al. 2016, *Improving Variational Inference with Inverse Autoregressive Flow*, eq. 15).
-        capacity: nats C that the rate is held to (Burgess et al. 2018, *Understanding disentangling in β-VAE*, §5).
-        capacity_steps: minibatches over which C rises from 0.
-        total_correlation: factor γ on the total correlation (Chen et al. 2018, *Isolating Sources of Disentanglement in
-            VAEs*, eq. 4; the β of its paper).
+        beta: factor on the rate in the objective, or on its distance from the capacity.
+        kl_warmup: minibatches over which that factor rises from 0.
+        free_bits: nats of each code's dimension that cost nothing.
+        capacity: nats that the rate is held to; 0 to hold it to none.
+        capacity_steps: minibatches over which the capacity rises from 0.
+        total_correlation: factor on the part of the rate that is dependence between the code's dimensions.
 
     Raises:
         ConfigurationError: for a negative number, or two ways of counting the rate at once.
@@ -105,6 +108,49 @@ class RateWeight:
         elif total_correlation is not None:
             counted = whole + (self.total_correlation - 1) * total_correlation
         return self.factor(number) * counted - whole
+
+
+@dataclass(frozen=True)
+class BoundConfig:
+    """The bound on log p(x) that a model is trained on: distortion and weighed rate, or one of weighted codes.
+
+    Args:
+        rate: how the rate is weighed.
+        importance: codes of each example that the objective weighs.
+        doubly_reparameterised: estimate the encoder's gradient of that objective with less variance.
+
+    Raises:
+        ConfigurationError: for importance < 1, or weighted codes together with a weight on the rate.
+
+    Example:
+        >>> BoundConfig(RateWeight(beta=4)).weighs_codes, BoundConfig(importance=5).weighs_codes
+        (False, True)
+    """
+
+    rate: RateWeight = RateWeight()
+    importance: int = 1
+    doubly_reparameterised: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an objective that has no meaning."""
+        if self.importance < 1:
+            raise ConfigurationError(f"importance={self.importance}: expected at least 1 code of each example")
+        if self.weighs_codes and not self.rate.plain:
+            what = "doubly_reparameterised" if self.importance == 1 else f"importance={self.importance}"
+            raise ConfigurationError(
+                f"{what} and a weight on the rate were given: a bound of weighted codes has no rate, leave one of them"
+            )
+
+    @property
+    def weighs_codes(self) -> bool:
+        """Whether it is a bound of weighted codes."""
+        return self.importance > 1 or self.doubly_reparameterised
+
+    @property
+    def gaussian(self) -> list[str]:
+        """The settings that take a Gaussian posterior."""
+        wanting = {"total_correlation": self.rate.splits, "doubly_reparameterised": self.doubly_reparameterised}
+        return [name for name, given in wanting.items() if given]
 
 
 def _risen(number: int | None, steps: int) -> float:

@@ -37,7 +37,7 @@ def check_model(model: Model, siblings: bool = True) -> list[str]:
 
     Example:
         >>> import triptych as tp
-        >>> check_model(tp.VAE(tp.Event((1, 2, 2), 2), latent=2, hidden=16))[:2]
+        >>> check_model(tp.build("vae", tp.Event((1, 2, 2), 2), latent=2, hidden=16))[:2]
         ['players share out the parameters', 'each turn moves its own player']
     """
     checked = []

@@ -68,7 +68,7 @@ def typical(model: Model) -> Callable[[], object] | None:
 
     Example:
         >>> import triptych as tp
-        >>> work = typical(tp.VAE(tp.Event((2,)), latent=2, hidden=8))
+        >>> work = typical(tp.build("vae", tp.Event((2,)), latent=2, hidden=8))
         >>> work().lower.shape
         torch.Size([8])
     """

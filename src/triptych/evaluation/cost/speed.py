@@ -69,7 +69,7 @@ def scoring_speed(
 
     Example:
         >>> import triptych as tp
-        >>> model = tp.VAE(tp.Event((1, 8, 8), 17), latent=2, hidden=8)
+        >>> model = tp.build("vae", tp.Event((1, 8, 8), 17), latent=2, hidden=8)
         >>> scoring_speed(model, model.sample(10, seed=0), repeats=2).unit
         'images/s'
     """
@@ -92,7 +92,7 @@ def encoding_speed(
 
     Example:
         >>> import triptych as tp
-        >>> model = tp.VAE(tp.Event((2,)), latent=2, hidden=8)
+        >>> model = tp.build("vae", tp.Event((2,)), latent=2, hidden=8)
         >>> encoding_speed(model, model.sample(10, seed=0), repeats=2).unit
         'examples/s'
     """

@@ -16,10 +16,10 @@ from triptych.models.autoencoders.posteriors import Draw, Joint, Posterior, Post
 from triptych.models.base import Player, Terms
 from triptych.models.latent_variable import CodeSpace, HasLikelihood, plain_space
 from triptych.models.questions import ImportanceWeighted, Reconstructor, Weights
-from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
+from triptych.networks import CoderConfig, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.likelihood import importance_bound
-from triptych.objectives.variational import RateWeight, doubly_reparameterised, split_rate
+from triptych.objectives.variational import BoundConfig, doubly_reparameterised, split_rate
 
 
 class VAE(HasLikelihood, ImportanceWeighted, Reconstructor):
@@ -41,18 +41,8 @@ class VAE(HasLikelihood, ImportanceWeighted, Reconstructor):
             `Posterior`.
         components: parts of a prior that is a mixture, or transforms of one that is a flow; None for its own default.
         transforms: steps of a posterior that is a flow, or follows dynamics.
-        beta: factor on the rate in the objective, or on its distance from the capacity.
-        kl_warmup: minibatches over which that factor rises from 0.
-        free_bits: nats of each code's dimension that cost nothing.
-        capacity: nats that the rate is held to; 0 to hold it to none.
-        capacity_steps: minibatches over which the capacity rises from 0.
-        total_correlation: factor on the part of the rate that is dependence between the code's dimensions.
-        importance: codes of each example that the objective weighs.
-        doubly_reparameterised: estimate the encoder's gradient of that objective with less variance.
-        hidden: units of an MLP's hidden layers.
-        layers: hidden layers of an MLP.
-        activation: of an MLP: relu, leaky-relu, silu, sigmoid or tanh.
-        channels: channels next to the image in a convolutional network.
+        bound: what it is trained on: the weight of the rate, or of several codes.
+        networks: sizes of encoder and decoder.
         classes: number of labels to condition on; 0 for none.
 
     Raises:
@@ -77,50 +67,21 @@ class VAE(HasLikelihood, ImportanceWeighted, Reconstructor):
         posterior: str | Posterior = "gaussian",
         components: int | None = None,
         transforms: int = 4,
-        beta: float = 1.0,
-        kl_warmup: int = 0,
-        free_bits: float = 0.0,
-        capacity: float = 0.0,
-        capacity_steps: int = 0,
-        total_correlation: float = 1.0,
-        importance: int = 1,
-        doubly_reparameterised: bool = False,
-        hidden: int = 400,
-        layers: int = 1,
-        activation: str = "relu",
-        channels: int = 32,
+        bound: BoundConfig = BoundConfig(),
+        networks: CoderConfig = CoderConfig(),
         classes: int = 0,
     ) -> None:
         super().__init__(event, classes)
         self.latent = latent = latent_of(latent, event)
         self.law = resolve_law(pixels, event)
-        self.weight = RateWeight(beta, kl_warmup, free_bits, capacity, capacity_steps, total_correlation)
-        self.importance = importance
-        self.doubly_reparameterised = doubly_reparameterised
-        sizes = Sizes(hidden, channels, classes, layers, activation)
-        self.posterior = resolve_posterior(posterior, PosteriorSetting(latent, hidden, transforms))
+        self.bound = bound
+        sizes = networks.sizes(classes)
+        self.posterior = resolve_posterior(posterior, PosteriorSetting(latent, networks.hidden, transforms))
         self.encoder = resolve_encoder(encoder, event, self.posterior.features, sizes)
         self.decoder = resolve_decoder(decoder, event, latent, self.law.channels(event), sizes)
         self.prior = resolve_prior(prior, PriorSetting(latent, event, components, self.approximate))
-        self._check_objective()
-
-    def _check_objective(self) -> None:
-        """Refuse an objective that the parts cannot have."""
-        if self.importance < 1:
-            raise ConfigurationError(f"importance={self.importance}: expected at least 1 code of each example")
-        if self._weighs and not self.weight.plain:
-            what = "doubly_reparameterised" if self.importance == 1 else f"importance={self.importance}"
-            raise ConfigurationError(
-                f"{what} and a weight on the rate were given: a bound of weighted codes has no rate, leave one of them"
-            )
-        closed = {"total_correlation": self.weight.splits, "doubly_reparameterised": self.doubly_reparameterised}
-        for wanted in (name for name, given in closed.items() if given):
+        for wanted in bound.gaussian:
             self._gaussian(torch.zeros(1, self.posterior.features), wanted)
-
-    @property
-    def _weighs(self) -> bool:
-        """Whether the objective is a bound of weighted codes."""
-        return self.importance > 1 or self.doubly_reparameterised
 
     def _gaussian(self, features: Tensor, wanted: str) -> DiagonalNormal:
         """Return q(z | x), for what wants it to be a Gaussian."""
@@ -137,28 +98,28 @@ class VAE(HasLikelihood, ImportanceWeighted, Reconstructor):
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return distortion and rate, in nats, and what the objective adds to them; or minus the weighted bound."""
-        if self._weighs:
+        if self.bound.weighs_codes:
             return {"bound": -self._weighted(batch.x, batch.label, noise)}
         features = self.features(batch.x, batch.label)
         drawn = self.posterior.draw(features, noise, self.joint(batch.x, batch.label))
         distortion = -self.likelihood(drawn.z, batch.label).log_prob(batch.x)
         rate = self.rate(features, drawn)
         terms = {"distortion": distortion, "rate": rate.sum(1)}
-        if not self.weight.plain:
+        if not self.bound.rate.plain:
             dependence = None
-            if self.weight.splits:
+            if self.bound.rate.splits:
                 law = self._gaussian(features, "total_correlation")
                 dependence = split_rate(drawn.z, law, self.prior.log_prob(drawn.z)).total_correlation
-            terms["excess"] = self.weight.excess(rate, batch.number, dependence)
+            terms["excess"] = self.bound.rate.excess(rate, batch.number, dependence)
         return terms
 
     def _weighted(self, x: Tensor, label: Tensor | None, noise: Noise) -> Tensor:
         """Return the importance-weighted bound, `(B,)`, with the gradient that was chosen for it."""
-        if not self.doubly_reparameterised:
-            return importance_bound(self._weights(x, label, noise, self.importance).log_weights.T)
-        q = self._gaussian(self.features(x, label).repeat_interleave(self.importance, 0), "doubly_reparameterised")
-        joint = self.joint(*_repeated(x, label, self.importance))
-        return doubly_reparameterised(q, q.sample(noise), joint, self.importance)
+        samples = self.bound.importance
+        if not self.bound.doubly_reparameterised:
+            return importance_bound(self._weights(x, label, noise, samples).log_weights.T)
+        q = self._gaussian(self.features(x, label).repeat_interleave(samples, 0), "doubly_reparameterised")
+        return doubly_reparameterised(q, q.sample(noise), self.joint(*_repeated(x, label, samples)), samples)
 
     def features(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Return what the encoder says of each example, `(B, posterior.features)`."""
