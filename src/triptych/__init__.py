@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from triptych.models.autoregressive.pixelrnn import PixelRNN as PixelRNN
     from triptych.models.base import Model as Model
     from triptych.models.base import Player as Player
+    from triptych.training import TrainingConfig as TrainingConfig
     from triptych.training import fit as fit
     from triptych.training import load as load
     from triptych.training import save as save
@@ -88,6 +89,7 @@ _LAZY = {
     "Model": "triptych.models.base",
     "Player": "triptych.models.base",
     "StackedAutoencoder": "triptych.models.autoencoders.stacked",
+    "TrainingConfig": "triptych.training",
     "UnsupportedQuery": "triptych.errors",
     "UserError": "triptych.errors",
     "VAE": "triptych.models.autoencoders.vae",

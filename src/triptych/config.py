@@ -59,7 +59,7 @@ class Setting:
 
 @cache
 def settings_of(function: Callable[..., Any]) -> dict[str, Setting]:
-    """Return all that can be set of a function, or of a class's constructor, by flat name.
+    """Return all that can be set of a function, or of a class's constructor, by flat name; `**options` are left out.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -160,6 +160,8 @@ def _settings(owner: Callable[..., Any], path: tuple[str, ...], values: Any) -> 
     metadata = {f.name: f.metadata for f in fields(owner)} if is_dataclass(owner) else {}
     found = []
     for name, parameter in inspect.signature(owner).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
         default = parameter.default if values is None else getattr(values, name)
         annotation = hints.get(name, str)
         if _is_config(default):

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 import triptych as tp
+from triptych.config import settings_of
 from triptych.errors import ConfigurationError, DataError, NonFiniteError
 from triptych.event import Event
 from triptych.pictures import completion_grid, pairs, png
 from triptych.running import threads
 from triptych.testing import examples_of
-from triptych.training import loop
+from triptych.training import BudgetConfig, OptimizerConfig, OutputConfig, loop
 from triptych.training.logging import read_metrics
 
 
@@ -178,6 +179,22 @@ def test_a_run_says_who_never_had_a_turn(examples):
 def test_options_out_of_range_are_refused(make, examples, options, message):
     with pytest.raises(ConfigurationError, match=message):
         tp.fit(make("vae"), examples, progress=False, **options)
+
+
+def test_settings_are_given_by_flat_name_or_nested(make, examples):
+    config = tp.TrainingConfig(BudgetConfig(steps=9), batch_size=16, output=OutputConfig(progress=False))
+    assert config == tp.TrainingConfig().changed(progress=False, batch_size=16, steps=9)
+    assert tp.fit(make("vae"), examples, config=config).steps == 9
+    assert tp.fit(make("vae"), examples, None, config, steps=2, optimizer=OptimizerConfig(lr=0.1)).steps == 2
+    with pytest.raises(ConfigurationError, match="fit has no option 'step'; did you mean steps"):
+        tp.fit(make("vae"), examples, step=1)
+    with pytest.raises(ConfigurationError, match="given: steps=9, minutes=1"):
+        tp.fit(make("vae"), examples, config=config, minutes=1)
+
+
+def test_every_setting_is_named_where_training_is_explained():
+    assert settings_of(tp.TrainingConfig).keys() == settings_of(tp.fit).keys() - {"model", "train", "valid"}
+    assert all(f"`{name}`" in tp.fit.__doc__ for name in settings_of(tp.TrainingConfig))
 
 
 def test_examples_that_do_not_fit_are_refused(make, examples):

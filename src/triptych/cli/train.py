@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -110,7 +109,7 @@ def _train(name: str, given: dict[str, Any]) -> None:
 
     entry = CATALOGUE[name]
     arguments = {name: given[name] for name in settings_of(entry.model) if name in given}
-    options = {n: given[n] for n in inspect.signature(fit).parameters if n in given and n not in _FIT_ALONE}
+    options = {n: given[n] for n in settings_of(fit) if n in given and n not in _FIT_ALONE}
     out = given["out"] or Path("runs") / f"{name}-{Path(given['data'].split(':')[-1]).stem}"
     train, _ = load_data(given["data"], given)
     if all(options[budget] is None for budget in ("steps", "epochs", "minutes")):

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -22,9 +21,9 @@ from triptych.running import interruption, progress, threads
 from triptych.running.interruption import Left, Stop
 from triptych.training import rundir
 from triptych.training.blame import Before
-from triptych.training.budget import Budget, learning_rate_factor
 from triptych.training.checkpoint import checkpoint_path
 from triptych.training.clock import Clock
+from triptych.training.config import TrainingConfig
 from triptych.training.diagnosis import NON_FINITE, diagnosed
 from triptych.training.logging import Metrics
 from triptych.training.outcome import Run, never_played
@@ -48,64 +47,62 @@ class Training:
     """One call of `fit`: the parts that the loop needs, and the loop."""
 
     def __init__(
-        self, model: Model, train: Examples, valid: Examples | None, options: SimpleNamespace, labelled: Examples
+        self, model: Model, train: Examples, valid: Examples | None, config: TrainingConfig, labelled: Examples
     ) -> None:
-        self.model, self.train, self.options = model, train, options
+        self.model, self.train, self.config = model, train, config
         self.validated = (model, valid) if isinstance(model, Bounded) and valid is not None else None
-        self.fabric = launch(options)
+        self.fabric = launch(config.hardware)
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.batches = Batches(
-            train, options.batch_size, seed=options.seed, rank=self.rank, world=self.world, device=self.fabric.device
+            train, config.batch_size, seed=config.seed, rank=self.rank, world=self.world, device=self.fabric.device
         )
         self.fabric.to_device(model)
-        if options.channels_last:
+        if config.hardware.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.seats = [Seat(player, options.lr, options.clip) for player in model.players]
+        self.seats = [Seat(player, config.optimizer.lr, config.optimizer.clip) for player in model.players]
         self.turns = self.seats[0].player.turns
-        per_epoch = self.batches.per_epoch
-        self.budget = Budget.of(options.steps, options.epochs, options.minutes, per_epoch, self.turns)
-        self.state = State(model, self.seats, options.ema)
-        self.path = None if options.run is None else Path(options.run)
+        self.budget = config.budget.resolved(self.batches.per_epoch, self.turns)
+        self.state = State(model, self.seats, config.optimizer.ema)
+        self.path = None if config.output.run is None else Path(config.output.run)
         self.writes = self.path is not None and self.rank == 0
         self.rescue = Rescue(self.path, self.state) if self.writes and self.path else None
         self.stop = Stop()
-        self.step, self.clock = 0, Clock(self.fabric, self.stop, options.log_every)
+        self.step, self.clock = 0, Clock(self.fabric, self.stop, config.output.log_every)
         self.pauses = Pauses(self, labelled)
         self.last_turn: Before | None = None
 
     def run(self) -> Run:
         """Keep the run directory to this process, and train."""
-        shown = self.options.progress and self.rank == 0
+        shown = self.config.output.progress and self.rank == 0
         locked = rundir.locked(self.path) if self.writes and self.path else nullcontext()
         with locked, progress.shown(shown), progress.unheard(), progress.task(name_of(self.model), 1.0) as self.task:
             return self.train_in_place()
 
     def train_in_place(self) -> Run:
         """Claim the run directory, take up what is there, play until the budget is used up, and save."""
-        options, path = self.options, self.path
-        kept = stored(path) if options.resume else ""
+        output, hardware, path = self.config.output, self.config.hardware, self.path
+        kept = stored(path) if output.resume else ""
         if path is not None and self.rank == 0:
-            rundir.claim(
-                path, self.configuration(kept or options.threads), resume=options.resume, overwrite=options.overwrite
-            )
+            asked = self.configuration(kept or hardware.threads)
+            rundir.claim(path, asked, resume=output.resume, overwrite=output.overwrite)
         self.fabric.barrier()
-        snapshot, notes = (None, []) if path is None or not options.resume else self.state.restore(path)
+        snapshot, notes = (None, []) if path is None or not output.resume else self.state.restore(path)
         if snapshot is not None:
             self.step, self.pauses.owed = snapshot.step, list(snapshot.record.get("owed", ()))
-        if path is not None and options.resume and not self.step:
+        if path is not None and output.resume and not self.step:
             notes = [f"nothing to resume in {path}: starting anew"]
         reported = self.step - ("report" in self.pauses.owed)
-        self.metrics = Metrics(path if self.writes else None, reported, options.tensorboard and self.writes)
+        self.metrics = Metrics(path if self.writes else None, reported, output.tensorboard and self.writes)
         self.clock.begin(snapshot.seconds if snapshot else 0.0)
         self.window = Window(self.seats, self.step, self.clock.seconds)
         if snapshot is not None:
             self.window.take(snapshot.record["pending"])
             if self.rescue is not None and path is not None and self.step:
                 self.rescue.saved, self.rescue.saved_step = checkpoint_path(path, self.step), self.step
-        self.marks = Marks(options, self.budget, self.step, self.clock.agreed)
+        self.marks = Marks(output, self.budget, self.step, self.clock.agreed)
         self.pauses.forecast = Forecast(self.budget, self.marks, self.step, self.clock.seconds)
-        fixed = options.compile or not self.reads_each_turn
-        self.threads = Threads(options.threads, kept, self.step, world=self.world, fixed=fixed)
+        fixed = hardware.compile or not self.reads_each_turn
+        self.threads = Threads(hardware.threads, kept, self.step, world=self.world, fixed=fixed)
         self.task.note = self.pauses.described
         self.task.left = lambda: self.pauses.forecast.left(self.step, self.clock.agreed)
         for note in notes:
@@ -129,7 +126,7 @@ class Training:
         try:
             with torch.random.fork_rng(devices=[self.fabric.device] if cuda else []), threads.using(threads.now()):
                 self.rehearse()
-                if self.options.compile:
+                if self.config.hardware.compile:
                     for seat in self.seats:
                         for module in seat.player.modules:
                             module.compile()
@@ -168,8 +165,7 @@ class Training:
 
     def configuration(self, numbers: str | int) -> dict[str, Any]:
         """Return the run's configuration, with the numbers of threads that it keeps."""
-        options = SimpleNamespace(**{**vars(self.options), "threads": numbers})
-        return configuration(self.model, self.train, self.validated, options)
+        return configuration(self.model, self.train, self.validated, self.config, numbers)
 
     def rounds(self) -> None:
         """Play round after round. This is the loop."""
@@ -187,7 +183,7 @@ class Training:
             self.step += 1
             if self.state.average is not None:
                 self.state.average.update(self.step)
-            reporting = self.step % self.options.log_every == 0
+            reporting = self.step % self.config.output.log_every == 0
             if reporting:
                 self.fetch()
             took = time.perf_counter() - started
@@ -247,16 +243,16 @@ class Training:
 
     def noise(self, generator: torch.Generator) -> Noise:
         """Return the randomness of this round, and set torch's own, for layers that draw from it."""
-        own = mix(self.options.seed, LAYERS, self.step, self.rank)
+        own = mix(self.config.seed, LAYERS, self.step, self.rank)
         torch.default_generator.manual_seed(own)
         if self.fabric.device.type == "cuda":
             torch.cuda.manual_seed(own)
-        return Noise(generator.manual_seed(mix(self.options.seed, NOISE, self.step)), self.rank, self.world)
+        return Noise(generator.manual_seed(mix(self.config.seed, NOISE, self.step)), self.rank, self.world)
 
     def learning_rate_factor(self) -> float:
         """Return the factor on the learning rates in this round."""
         fraction = self.budget.fraction(self.step, self.clock.agreed)
-        return learning_rate_factor(self.options.schedule, self.options.warmup, self.step, fraction)
+        return self.config.optimizer.factor(self.step, fraction)
 
     def finished(self) -> bool:
         """Return whether the budget is used up."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 from triptych.training.budget import Budget
+from triptych.training.config import OutputConfig
 
 PICTURES, VALIDATIONS = 10, 50
 """How many there are in a budget, if the user does not say."""
@@ -16,9 +16,9 @@ PICTURES, VALIDATIONS = 10, 50
 class Marks:
     """When the next validation, picture and checkpoint are due."""
 
-    def __init__(self, options: SimpleNamespace, budget: Budget, step: int, seconds: float) -> None:
-        self.sample_every = options.sample_every
-        self.checkpoint_every = options.checkpoint_every
+    def __init__(self, output: OutputConfig, budget: Budget, step: int, seconds: float) -> None:
+        self.sample_every = output.sample_every
+        self.checkpoint_every = output.checkpoint_every
         self.budget = budget
         fraction = budget.fraction(step, seconds)
         self.passed = {parts: int(parts * fraction) for parts in (PICTURES, VALIDATIONS)}

@@ -29,11 +29,11 @@ class Pauses:
 
     def __init__(self, training: Training, labelled: Examples) -> None:
         self.training = training
-        options, path = training.options, training.path
-        self.doctor = Doctor(training.model, labelled, training.budget, options.batch_size)
+        config, path = training.config, training.path
+        self.doctor = Doctor(training.model, labelled, training.budget, config.batch_size)
         shows = training.writes and path is not None
         self.gallery = (
-            Gallery(training.model, training.train, path / "samples", options.seed) if shows and path else None
+            Gallery(training.model, training.train, path / "samples", config.seed) if shows and path else None
         )
         self.owed: list[str] = []
         self.validation: Record = {}
@@ -80,7 +80,7 @@ class Pauses:
     def described(self) -> str:
         """Return what the progress line says of the training as it is now."""
         training = self.training
-        images = training.options.batch_size * training.turns
+        images = training.config.batch_size * training.turns
         speed = training.window.speed(training.step, training.clock.seconds, images)["images_per_s"] or self.speed
         told = [f"{player} {loss:.4g}" for player, loss in self.losses.items()]
         parts = [f"step {training.step:,}", f"{speed:,.0f} images/s" if speed else "", *told]
@@ -91,7 +91,7 @@ class Pauses:
         training = self.training
         training.fetch()
         means, losses = training.window.means(training.fabric)
-        images = training.options.batch_size * training.turns
+        images = training.config.batch_size * training.turns
         record = training.window.speed(training.step, training.clock.seconds, images)
         record |= means | self.validation
         if training.rank == 0:
@@ -112,7 +112,7 @@ class Pauses:
             model, valid = training.validated
             with progress.task("validating"), training.state.averaged():
                 with self.leaving():  # never while weights are exchanged
-                    nats = float(model.log_prob_bounds(valid, seed=training.options.seed).lower.mean())
+                    nats = float(model.log_prob_bounds(valid, seed=training.config.seed).lower.mean())
                 training.state.consider(nats)
             self.validation = {"held-out/nll": -nats}
 
@@ -121,7 +121,7 @@ class Pauses:
         training = self.training
         if self.gallery is not None and self.gallery.can_show:
             with progress.task("drawing a picture"), training.state.averaged(), self.leaving():
-                asked = training.options.sample_every is not None
+                asked = training.config.output.sample_every is not None
                 count = TILES if asked else self.gallery.affordable(training.clock.seconds)
                 if count:
                     self.gallery.add(training.step, count)
