@@ -41,7 +41,7 @@ def test_a_model_answers_what_it_declares_and_not_what_happens_to_have_the_name(
         def judge(self, x):
             return x
 
-    model = Named(EVENT, hidden=8)
+    model = Named.of(EVENT, {"hidden": 8})
     assert "judge" not in model.answers
     with pytest.raises(AssertionError, match="judge is not declared, but is there"):
         LAWS["undeclared queries are refused"](model)

@@ -326,7 +326,7 @@ def test_random_blocks_are_anywhere_and_never_more_than_the_one():
 
 def test_a_pixel_that_lacks_a_colour_is_shown_none_of_them():
     event = Event((3, 4, 4), 256)
-    model = tp.ContextAutoencoder(event, latent=4, encoder="mlp", decoder="mlp", hidden=8)
+    model = tp.build("context-autoencoder", event, latent=4, encoder="mlp", decoder="mlp", hidden=8)
     with torch.no_grad():
         model.encoder.layers[0].weight.mul_(20)
     x, whole = examples_of(event, 5).data, torch.ones(3, 4, 4, dtype=torch.bool)

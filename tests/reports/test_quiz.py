@@ -149,7 +149,7 @@ def test_what_no_quiz_can_be_made_of_is_refused(digits, models, tmp_path):
     with pytest.raises(DataError, match="not finite numbers: its training diverged"):
         pairs_of({"gan": gan}, many, many, 5, seed=0)
     with pytest.raises(UnsupportedQuery, match="does not answer sample"):
-        pairs_of({"a": tp.Autoencoder(train.event, hidden=8)}, train, test, 5, seed=0)
+        pairs_of({"a": tp.build("autoencoder", train.event, hidden=8)}, train, test, 5, seed=0)
     with pytest.raises(ConfigurationError, match="exposure of 0 ms"):
         write_quiz(tmp_path / "quiz.html", *pairs_of(models, train, test, 2, seed=0), exposure=0)
     assert not list(tmp_path.iterdir())

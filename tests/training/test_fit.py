@@ -142,7 +142,7 @@ def test_what_does_not_sample_shows_what_it_answers(tmp_path, name, examples):
 
 def test_vectors_that_do_not_sample_are_drawn_over_the_data(tmp_path):
     x = examples_of(Event((2,)), 64)
-    tp.fit(tp.Autoencoder(x.event, latent=1, hidden=8), x, steps=2, run=tmp_path / "r", progress=False)
+    tp.fit(tp.build("autoencoder", x.event, latent=1, hidden=8), x, steps=2, run=tmp_path / "r", progress=False)
     assert list((tmp_path / "r" / "samples").iterdir())
 
 

@@ -11,7 +11,7 @@ from triptych.distributions import Law
 from triptych.event import Event
 from triptych.models.autoencoders.denoiser import Denoiser
 from triptych.models.base import Player
-from triptych.networks import Perceptron, Sizes
+from triptych.networks import CoderConfig, Perceptron
 from triptych.objectives.corruption import Corruption
 
 
@@ -32,10 +32,7 @@ class Autoencoder(Denoiser):
         decoder: "auto", "mlp", "conv", or a module from codes to scaled examples, or to the law's features.
         corruption: "none", "gaussian", "salt-and-pepper", "masking", or a function of scaled examples and noise.
         amount: of the corruption: standard deviation (1 is from black to white), or probability.
-        hidden: units of an MLP's hidden layers.
-        layers: hidden layers of an MLP; 0 makes it linear.
-        activation: of an MLP: relu, leaky-relu, silu, sigmoid or tanh.
-        channels: channels next to the image in a convolutional network.
+        networks: sizes of encoder and decoder.
         upsampling: of a convolutional decoder: transposed, or resize (no checkerboard).
         classes: number of labels to condition on; 0 for none.
 
@@ -59,17 +56,14 @@ class Autoencoder(Denoiser):
         decoder: str | nn.Module = "auto",
         corruption: str | Corruption = "none",
         amount: float = 0.3,
-        hidden: int = 400,
-        layers: int = 1,
-        activation: str = "relu",
-        channels: int = 32,
+        networks: CoderConfig = CoderConfig(),
         upsampling: str = "transposed",
         classes: int = 0,
     ) -> None:
-        sizes = Sizes(hidden, channels, classes, layers, activation, upsampling)
+        sizes = networks.sizes(classes, upsampling)
         super().__init__(event, latent, loss, encoder, decoder, corruption, amount, sizes)
         fully_connected = isinstance(self.encoder, Perceptron) and isinstance(self.decoder, Perceptron)
-        self.rate = 1e-2 if layers == 0 and fully_connected else 1e-3
+        self.rate = 1e-2 if networks.layers == 0 and fully_connected else 1e-3
 
     @property
     def players(self) -> tuple[Player, ...]:

@@ -19,7 +19,7 @@ from triptych.models.autoencoders.removal import REMOVALS, block_sides
 from triptych.models.base import Player, Terms
 from triptych.models.completion import Completer, Filled
 from triptych.models.questions import Encoder
-from triptych.networks import Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
+from triptych.networks import CoderConfig, Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
 from triptych.objectives.player import AdamConfig
 
@@ -46,10 +46,7 @@ class ContextAutoencoder(Completer, Encoder):
         encoder: "auto", "mlp", "conv", or a module from `(B, C+1, H, W)`, the last plane being what is known, to
             `(B, latent)`.
         decoder: "auto", "mlp", "conv", or a module from codes to scaled images.
-        hidden: units of an MLP's hidden layers.
-        layers: hidden layers of an MLP.
-        activation: of an MLP: relu, leaky-relu, silu, sigmoid or tanh.
-        channels: channels next to the image in a convolutional network.
+        networks: sizes of encoder and decoder.
         upsampling: of a convolutional decoder: transposed, or resize (no checkerboard).
         classes: number of labels to condition on; 0 for none.
 
@@ -79,10 +76,7 @@ class ContextAutoencoder(Completer, Encoder):
         adversarial: float = 0.0,
         encoder: str | nn.Module = "auto",
         decoder: str | nn.Module = "auto",
-        hidden: int = 400,
-        layers: int = 1,
-        activation: str = "relu",
-        channels: int = 32,
+        networks: CoderConfig = CoderConfig(),
         upsampling: str = "transposed",
         classes: int = 0,
         adversary: AdversaryConfig = AdversaryConfig(rate=0.1),
@@ -101,12 +95,12 @@ class ContextAutoencoder(Completer, Encoder):
         self.latent = latent_of(latent, event)
         self.removal = partial(REMOVALS[removed], event.shape[1:], block_sides(event, block))
         self.adversarial = adversarial
-        sizes = Sizes(hidden, channels, classes, layers, activation, upsampling)
+        sizes = networks.sizes(classes, upsampling)
         colours, *sides = event.shape
         self.encoder = resolve_encoder(encoder, Event((colours + 1, *sides), event.levels), self.latent, sizes)
         self.decoder = resolve_decoder(decoder, event, self.latent, colours, sizes)
         if adversarial:
-            critic = adversary.critic_for(event, Sizes(hidden, channels, classes, layers=2))
+            critic = adversary.critic_for(event, Sizes(networks.hidden, networks.channels, classes, layers=2))
             opponents = {"generator": nn.ModuleList([self.encoder, self.decoder])}
             self.adversary = Adversary(adversary, event, critic, opponents)
 
