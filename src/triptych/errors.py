@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -65,3 +66,15 @@ def did_you_mean(given: str, names: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"there is: {', '.join(names)}" if names else "there is none"
+
+
+def check_positive(**numbers: float | None) -> None:
+    """Raise `ConfigurationError` for a number, by name, that is not above 0 and finite; None is passed over.
+
+    >>> check_positive(lr=-1.0)
+    Traceback (most recent call last):
+    triptych.errors.ConfigurationError: lr=-1.0: expected a number above 0
+    """
+    for name, number in numbers.items():
+        if number is not None and not 0 < number < math.inf:
+            raise ConfigurationError(f"{name}={number}: expected a number above 0")

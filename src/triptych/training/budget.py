@@ -6,15 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, check_positive
 from triptych.specs import Registry
-
-
-def check_positive(**numbers: float | None) -> None:
-    """Raise `ConfigurationError` for a number, by name, that is not above 0 and finite; None is none."""
-    for name, number in numbers.items():
-        if number is not None and not 0 < number < math.inf:
-            raise ConfigurationError(f"{name}={number}: expected a number above 0")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from triptych.config import flattened, nested
-from triptych.errors import ConfigurationError
-from triptych.training.budget import BudgetConfig, OptimizerConfig, check_positive
+from triptych.errors import ConfigurationError, check_positive
+from triptych.training.budget import BudgetConfig, OptimizerConfig
 from triptych.training.throughput import check as check_threads
 
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")

@@ -1,0 +1,33 @@
+"""Settings: nested where they belong, flat where people type."""
+
+import inspect
+from dataclasses import is_dataclass
+
+import pytest
+
+import triptych as tp
+from triptych.catalogue import CATALOGUE
+from triptych.config import REQUIRED, flattened, nested, settings_of
+
+TAKERS = [*dict.fromkeys(entry.model for entry in CATALOGUE.values()), tp.TrainingConfig, tp.fit]
+
+
+def levels_of(function):
+    """Return a function, and the dataclasses that nest in its arguments."""
+    defaults = [p.default for p in inspect.signature(function).parameters.values()]
+    configs = [type(d) for d in defaults if is_dataclass(d) and not isinstance(d, type)]
+    return [function, *(level for config in configs for level in levels_of(config))]
+
+
+@pytest.mark.parametrize("taker", TAKERS, ids=lambda taker: taker.__name__)
+def test_nothing_takes_more_than_twelve_arguments(taker):
+    for level in levels_of(taker):
+        assert len(inspect.signature(level).parameters) <= 12, level.__name__
+
+
+@pytest.mark.parametrize("taker", TAKERS, ids=lambda taker: taker.__name__)
+def test_settings_go_there_and_back_and_each_is_explained(taker):
+    found = settings_of(taker)
+    flat = {name: setting.default for name, setting in found.items() if setting.default is not REQUIRED}
+    assert flattened(taker, nested(taker, flat)) == flat
+    assert all(setting.text for setting in found.values())
