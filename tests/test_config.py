@@ -31,3 +31,12 @@ def test_settings_go_there_and_back_and_each_is_explained(taker):
     flat = {name: setting.default for name, setting in found.items() if setting.default is not REQUIRED}
     assert flattened(taker, nested(taker, flat)) == flat
     assert all(setting.text for setting in found.values())
+
+
+def test_two_settings_of_one_flat_name_are_a_defect():
+    config = tp.AdversaryConfig()
+
+    def game(critic: tp.AdversaryConfig = config, critic_steps: int = 2): ...
+
+    with pytest.raises(TypeError, match="two settings called critic_steps"):
+        settings_of(game)

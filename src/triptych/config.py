@@ -75,7 +75,11 @@ def settings_of(function: Callable[..., Any]) -> dict[str, Setting]:
         >>> {name: (found.path, found.default, found.text) for name, found in settings_of(game).items()}
         {'latent': (('latent',), 64, ''), 'critic_steps': (('critic', 'steps'), 5, 'of the critic in a round.')}
     """
-    return {found.name: found for found in _settings(function, (), None)}
+    found = _settings(function, (), None)
+    names = [setting.name for setting in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TypeError(f"{function} has two settings called {min(twice)}: give one of them another flat name")
+    return {setting.name: setting for setting in found}
 
 
 def nested(function: Callable[..., Any], flat: Mapping[str, Any], what: str = "") -> dict[str, Any]:

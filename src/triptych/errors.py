@@ -49,6 +49,8 @@ def check_known(kind: str, name: str, names: Iterable[str]) -> None:
         triptych.errors.ConfigurationError: no model 'pixelcn'; did you mean pixelcnn?
     """
     names = tuple(names)
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{name!r} was given as {kind}: expected a name, one of {', '.join(names)}")
     if name not in names:
         raise ConfigurationError(f"no {kind} {name!r}; {did_you_mean(name, names)}")
 

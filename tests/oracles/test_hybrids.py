@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 import triptych as tp
-from triptych.adversary import Adversary, View
+from triptych.adversary import Adversary, Trick, View
 from triptych.data.batches import Batch
 from triptych.errors import ConfigurationError
 from triptych.metrics.sets import energy
@@ -54,9 +54,61 @@ def test_codes_are_the_fakes_and_the_prior_is_real():
 
 
 def test_labels_without_pieces_of_the_prior_are_refused():
-    for arguments in ({"classes": 3}, {"classes": 11, "prior": "mixture"}, {"latent": 3, "prior": "swiss-roll"}):
+    for arguments in ({"classes": 3}, {"latent": 3, "prior": "swiss-roll"}):
         with pytest.raises(ConfigurationError, match="prior="):
             tp.build("aae", EVENT, **arguments)
+    with pytest.raises(ConfigurationError, match="no prior 'mixtur'; did you mean mixture"):
+        tp.build("aae", EVENT, prior="mixtur")
+    with pytest.raises(ConfigurationError, match="components=0"):
+        tp.build("aae", EVENT, components=0)
+
+
+def test_samples_of_any_label_come_from_pieces_that_were_trained():
+    model = tp.build("aae", EVENT, prior="mixture", classes=3)
+    z = model.sample_codes(300, seed=0)
+    angle = torch.atan2(z[:, 1], z[:, 0]).remainder(2 * math.pi) / (2 * math.pi) * 3
+    assert set((angle.round().long() % 3).tolist()) == {0, 1, 2}
+    assert float((angle - angle.round()).abs().mean()) < 0.1, "there are three pieces, not ten"
+
+
+@pytest.mark.parametrize(
+    ("name", "trick"),
+    [("bigan", "replay"), ("ali", "replay"), ("aae", "path-length"), ("context-autoencoder", "path-length")],
+)
+def test_a_trick_that_does_not_suit_the_views_is_refused_when_the_model_is_built(name, trick):
+    more = {"adversarial": 0.1} if name == "context-autoencoder" else {}
+    with pytest.raises(ConfigurationError, match=f"{trick} .*leave it out"):
+        tp.build(name, tp.Event((1, 8, 8), 17), tricks=trick, **more)
+
+
+class Logging(Trick):
+    """Logs one figure."""
+
+    def figures(self, means):
+        return {"seven": 7.0}
+
+
+@pytest.mark.parametrize("name", ["gan", "bigan", "aae", "context-autoencoder"])
+def test_figures_of_a_trick_are_logged_for_every_adversary(name):
+    more = {"adversarial": 0.1} if name == "context-autoencoder" else {}
+    model = tp.build(name, tp.Event((1, 8, 8), 17), tricks=[Logging()], channels=4, **more)
+    run = tp.fit(model, examples_of(model.event, 32), steps=2, log_every=2, batch_size=8, threads=1, progress=False)
+    assert any(value == 7 for key, value in run.records[-1].items() if key.endswith("/seven"))
+
+
+def test_a_label_costs_no_slope():
+    model = tp.build(
+        "ali", EVENT, classes=3, latent=2, hidden=8, penalty="gradient:weight=1,target=0", critic_norm="none"
+    )
+    batch = Batch(BATCH.x, torch.arange(8) % 3)
+    before = model.critic_objective(batch, Noise.of(0))["gradient_penalty"].detach()
+    x = torch.zeros(8, 3)
+    view = View(x, batch.label, torch.zeros(8, 2))
+    row = torch.zeros(8, 5, requires_grad=True)
+    logits = model.adversary._logits_of_rows(row, x.shape[1:], batch.label)
+    (slope,) = torch.autograd.grad(logits.sum(), row)
+    assert slope.shape == (8, 5) and torch.allclose(logits, model.adversary.scores(view).logits, atol=1e-6)
+    assert before.shape == (8,) and bool((before > 0).all())
 
 
 def test_codes_of_a_toy_match_the_prior():
@@ -101,8 +153,8 @@ class Linear(nn.Module):
 
 def test_a_penalty_is_on_the_slope_by_examples_and_codes_together():
     config = tp.AdversaryConfig(critic=Linear(), penalty="gradient:weight=1,target=0")
-    adversary = Adversary(config, EVENT, lambda layers: config.critic, {})
-    real, fake = (View(torch.zeros(8, 3), torch.zeros(8, 2)) for _ in range(2))
+    adversary = Adversary(config, EVENT, lambda layers: config.critic, {}, codes="scored")
+    real, fake = (View(torch.zeros(8, 3), codes=torch.zeros(8, 2)) for _ in range(2))
     term = adversary.critic_terms(real, fake, BATCH, Noise.of(0))["gradient_penalty"]
     assert term.tolist() == pytest.approx([25.0] * 8)
 

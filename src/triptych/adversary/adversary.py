@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from triptych.adversary.compatibility import check_each, check_held, check_tricks
+from triptych.adversary.compatibility import check_codes, check_each, check_held, check_tricks
 from triptych.adversary.config import AdversaryConfig
 from triptych.adversary.scores import Scores, View, joined, scores
 from triptych.adversary.sharing import SharedFakes
 from triptych.adversary.tricks import Setting, StepContext, Trick, resolve_tricks
 from triptych.data.batches import Batch
 from triptych.event import Event
+from triptych.networks.blocks import with_label
 from triptych.networks.critics import Layer
 from triptych.networks.reference import filling
 from triptych.noise import Noise
@@ -28,17 +30,21 @@ class Adversary(nn.Module):
 
     A view is what the critic scores at once: examples, examples with their condition, codes, or examples with codes
     (`View`). The critic minimises `critic_terms`, and its opponent, such as a generator, `opponent_terms`. Loss,
-    penalties, tricks, norms and pace are those of an `AdversaryConfig`, and all of them work with any view. Reference:
+    penalties, tricks, norms and pace are those of an `AdversaryConfig`; what does not suit a view is refused when the
+    model is built. Reference:
     Goodfellow et al. 2014, *Generative Adversarial Nets*, Algorithm 1.
 
     Args:
         config: the exchangeable parts.
         event: what one example is.
         make_critic: returns the critic, given the layers that tricks put behind its trunk.
-        opponents: the networks that it plays against, by their player's name.
+        opponents: the networks that it plays against, by name: "generator" for the one whose steps tricks note.
         heads: read the critic's features, and learn in its turn.
         shape: of one view; None for that of an example.
         conditional: whether the critic sees conditions.
+        codes: "none" if fakes are made of no codes, "hidden" if the critic does not see them, or "scored" if it scores
+            examples together with their codes, labels behind them.
+        classes: number of labels behind codes that are scored.
 
     Raises:
         ConfigurationError: for an unknown part or option, or parts that do not go together.
@@ -53,9 +59,11 @@ class Adversary(nn.Module):
         heads: Callable[[nn.Module], Sequence[Trick]] = lambda critic: (),
         shape: tuple[int, ...] | None = None,
         conditional: bool = True,
+        codes: str = "hidden",
+        classes: int = 0,
     ) -> None:
         super().__init__()
-        self.config, self.conditional = config, conditional
+        self.config, self.conditional, self.codes, self.classes = config, conditional, codes, classes
         self.loss = resolve_loss(config.loss)
         self.sees_real = generator_sees_real(self.loss)
         self.penalties = resolve_penalties(config.penalty)
@@ -76,6 +84,7 @@ class Adversary(nn.Module):
         own = isinstance(config.critic, nn.Module)
         named = [] if callable(config.penalty) or config.penalty == "none" else config.penalty.split("+")
         check_tricks(self.critic, tricks, own)
+        check_codes(tricks, self.codes)
         check_held(self.critic, self.loss, [penalty for _, penalty in self.penalties], config.weight_clip, own)
         check_each(self.critic, tricks, named)
 
@@ -95,6 +104,10 @@ class Adversary(nn.Module):
             rate=self.config.rate,
             after=self._moved,
         )
+
+    def against(self, player: Player) -> Player:
+        """Return the opponent's player, whose steps the tricks note, and which logs the figures of the parts."""
+        return replace(player, after=partial(self.moved, "generator"), figures=self.figures)
 
     def critic_terms(self, real: View, fake: View, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises.
@@ -150,17 +163,17 @@ class Adversary(nn.Module):
         return terms
 
     def _penalties(self, real: View, fake: View, noise: Noise) -> Terms:
-        """Return what the critic pays for being steep, also along conditions that the two kinds do not share."""
+        """Return what the critic pays for being steep, also along codes if it scores them."""
         at: Callable[[Tensor], Tensor] = partial(self.logits, condition=real.condition)
-        if real.condition is not fake.condition:
-            at = partial(self._logits_of_joined, shape=real.x.shape[1:])
+        if self.codes == "scored":
+            at = partial(self._logits_of_rows, shape=real.x.shape[1:], condition=real.condition)
             real, fake = View(joined(real)), View(joined(fake))
         return {name: penalty(at, real.x, fake.x, noise) for name, penalty in self.penalties}
 
-    def _logits_of_joined(self, rows: Tensor, shape: torch.Size) -> Tensor:
-        """Return the logits of views in rows, as `joined` puts them."""
-        x, condition = rows[:, : shape.numel()], rows[:, shape.numel() :]
-        return self.logits(x.view(-1, *shape), condition)
+    def _logits_of_rows(self, rows: Tensor, shape: torch.Size, condition: Tensor | None) -> Tensor:
+        """Return the logits of examples with their codes in rows, as `joined` puts them."""
+        x, codes = rows[:, : shape.numel()], rows[:, shape.numel() :]
+        return self.scores(View(x.view(-1, *shape), condition, codes)).by_example
 
     def _played(self, real: Tensor, fake: Tensor, side: str) -> Tensor:
         """Return one side's loss, `(B,)`: of patches their mean."""
@@ -180,6 +193,9 @@ class Adversary(nn.Module):
 
     def scores(self, view: View) -> Scores:
         """Return the critic's scores of views."""
+        if self.codes == "scored":
+            assert view.codes is not None, "a view with codes has them"
+            return scores(self.critic, view.x, with_label(view.codes, view.condition, self.classes))
         return scores(self.critic, view.x, view.condition if self.conditional else None)
 
     def logits(self, x: Tensor, condition: Tensor | None) -> Tensor:

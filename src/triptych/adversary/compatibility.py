@@ -100,6 +100,23 @@ def check_tricks(critic: nn.Module, tricks: Sequence[Trick], own: bool) -> None:
         )
 
 
+def check_codes(tricks: Sequence[Trick], codes: str) -> None:
+    """Raise `ConfigurationError` for a trick that needs codes where there are none, or that exchanges scored fakes.
+
+    Args:
+        tricks: that are asked for.
+        codes: of fakes: "none", "hidden" or "scored".
+    """
+    needing = [trick.called for trick in tricks if trick.sees_codes]
+    if needing and codes == "none":
+        raise ConfigurationError(f"{needing[0]} needs fakes that are made of codes: leave it out")
+    replaying = [trick.called for trick in tricks if type(trick).fakes is not Trick.fakes]
+    if replaying and codes == "scored":
+        raise ConfigurationError(
+            f"{replaying[0]} exchanges fakes, and the critic scores them with their codes: leave it out"
+        )
+
+
 def check_held(critic: nn.Module, loss: Loss, penalties: Sequence[Penalty], weight_clip: float, own: bool) -> None:
     """Raise `ConfigurationError` for weights clipped in vain, and for a critic whose outputs do not suit the loss.
 

@@ -18,7 +18,7 @@ class View(NamedTuple):
     Args:
         x: scaled examples, or codes, `(B, ...)`.
         condition: labels `(B,)`, vectors `(B, E)`, or images, that belong to them; None for none.
-        codes: what a generator made them of, `(B, latent)`; None of anything else.
+        codes: `(B, latent)`, what they were made of, or what an encoder found for them; None for none.
     """
 
     x: Tensor
@@ -27,14 +27,14 @@ class View(NamedTuple):
 
 
 def joined(view: View) -> Tensor:
-    """Return each view in one row, its condition behind it, `(B, dims + E)`.
+    """Return each example in one row, its code behind it, `(B, dims + latent)`.
 
     Example:
-        >>> joined(View(torch.zeros(2, 3, 4, 4), torch.zeros(2, 5))).shape
+        >>> joined(View(torch.zeros(2, 3, 4, 4), codes=torch.zeros(2, 5))).shape
         torch.Size([2, 53])
     """
-    assert view.condition is not None, "views whose conditions differ have one"
-    return torch.cat([view.x.flatten(1), view.condition], 1)
+    assert view.codes is not None, "a view with codes has them"
+    return torch.cat([view.x.flatten(1), view.codes], 1)
 
 
 class Scores(NamedTuple):

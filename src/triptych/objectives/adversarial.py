@@ -2,9 +2,9 @@
 
 A loss takes the critic's raw outputs `real (B,)` and `fake (B,)`, higher meaning "more real", and returns
 a `Play`: what the critic and what the generator minimise. Its keyword-only parameters are options that a user can
-give: `--loss least-squares:fake_label=-1`. To add a loss, write one such function: give it to `GAN(loss=...)` as
-it is, or put `@LOSSES.register("my-name")` above it
-here to type its name on the command line. Those of the f-divergences are in `fgan`.
+give: `--loss least-squares:fake_label=-1`. To add a loss, write one such function. Give it to
+`AdversaryConfig(loss=...)` as it is, or put `@LOSSES.register("my-name")` above it here to type its name on the command
+line. Those of the f-divergences are in `fgan`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A penalty takes `judge`, from scaled examples to logits `(B,)`, scaled examples `real` and `fake`, `(B, ...)`, and a
 stream of randomness, and returns what the critic minimises besides its loss, `(B,)`, its weight included. Its
 keyword-only parameters are options that a user can give: `--penalty gradient:weight=10`. To add a penalty, write one
-such function: give it to `GAN(penalty=...)` as it is, or put `@PENALTIES.register("my-name")` above it
+such function: give it to `AdversaryConfig(penalty=...)` as it is, or put `@PENALTIES.register("my-name")` above it
 here to type its name on the command line.
 """
 

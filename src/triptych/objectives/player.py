@@ -18,6 +18,11 @@ Terms = dict[str, Tensor]
 """Loss terms by name, each unreduced: `(B,)`. A player minimises the sum of their means."""
 
 
+def weighted(terms: Terms, weight: float) -> Terms:
+    """Return loss terms with the adversarial one weighted; those of tricks have weights of their own."""
+    return {name: weight * term if name == "adversarial" else term for name, term in terms.items()}
+
+
 @dataclass(frozen=True)
 class AdamConfig:
     """Adam, as a model recommends it (Kingma & Ba 2015, *Adam*, Algorithm 1).

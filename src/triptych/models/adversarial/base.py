@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, final
 
@@ -159,8 +159,7 @@ class AdversarialModel(GeneratorModel, Judge):
         """Two players: the critic, `critic_steps` turns a step, and the generator."""
         critic = self.adversary.player(self.critic_objective, self.adam)
         generator = Player("generator", [self.generator], self.generator_objective, optimizer=self.adam.optimizer)
-        moved = partial(self.adversary.moved, "generator")
-        return critic, replace(generator, after=moved, figures=self.adversary.figures)
+        return critic, self.adversary.against(generator)
 
     @final
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -21,7 +20,7 @@ from triptych.models.completion import Completer, Filled
 from triptych.models.questions import Encoder
 from triptych.networks import CoderConfig, Sizes, conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.player import AdamConfig
+from triptych.objectives.player import AdamConfig, weighted
 
 RATE = 1e-3
 """The network's learning rate; the critic's is a tenth of it, as published."""
@@ -102,7 +101,7 @@ class ContextAutoencoder(Completer, Encoder):
         if adversarial:
             critic = adversary.critic_for(event, Sizes(networks.hidden, networks.channels, classes, layers=2))
             opponents = {"generator": nn.ModuleList([self.encoder, self.decoder])}
-            self.adversary = Adversary(adversary, event, critic, opponents)
+            self.adversary = Adversary(adversary, event, critic, opponents, codes="none")
 
     @property
     def players(self) -> tuple[Player, ...]:
@@ -112,7 +111,7 @@ class ContextAutoencoder(Completer, Encoder):
         if not self.adversarial:
             return (network,)
         critic = self.adversary.player(self.critic_objective, AdamConfig(RATE))
-        return critic, replace(network, after=partial(self.adversary.moved, "generator"))
+        return critic, self.adversary.against(network)
 
     def objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return the squared error over removed pixels, and what the critic makes of them."""
@@ -120,7 +119,7 @@ class ContextAutoencoder(Completer, Encoder):
         terms = {"squared_error": (fake.x - real.x).square().flatten(1).sum(1)}
         if self.adversarial:
             game = self.adversary.opponent_terms(fake, real, batch, noise)
-            terms |= {name: self.adversarial * term for name, term in game.items()}
+            terms |= weighted(game, self.adversarial)
         return terms
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
@@ -10,16 +9,16 @@ from torch import Tensor, nn
 from triptych.adversary import Adversary, AdversaryConfig, View
 from triptych.data.batches import Batch
 from triptych.distributions import Law
-from triptych.errors import ConfigurationError
+from triptych.errors import ConfigurationError, check_known
 from triptych.event import Event
 from triptych.models.adversarial.base import SizeConfig
 from triptych.models.base import Player, Terms
-from triptych.models.codes import SHAPES, Codes, PlainCodes, ShapedCodes
+from triptych.models.codes import PRIORS, SHAPES, Codes, PlainCodes, ShapedCodes
 from triptych.models.latent_variable import CodeSpace, LatentVariable
 from triptych.models.questions import Reconstructor
 from triptych.networks import conditioned, encoded, resolve_decoder, resolve_encoder
 from triptych.noise import Noise
-from triptych.objectives.player import AdamConfig
+from triptych.objectives.player import AdamConfig, weighted
 from triptych.objectives.reconstruction import resolve_output
 
 
@@ -36,9 +35,10 @@ class AdversarialAutoencoder(LatentVariable, Reconstructor):
         event: what one example is.
         latent: dimensions of the code; 2 for a prior that is a shape in the plane.
         prior: of codes: "normal", "uniform", "mixture" (Gaussians in a circle), or "swiss-roll".
-        components: Gaussians of the mixture, or pieces of the roll; a label has one each.
+        components: Gaussians of the mixture; with labels there is one for each.
         adversarial: weight λ of the critic for each dimension of an example, over which the error is summed.
-        loss: "squared", "likelihood" (the nats of the law that suits the data), or a law's name or `Law` class.
+        reconstruction: its error: "squared", "likelihood" (the nats of the law that suits the data), or a law's name or
+            `Law` class.
         encoder: "auto", "mlp", "conv", or a module from scaled examples to `(B, latent)`.
         decoder: "auto", "mlp", "conv", or a module from codes to scaled examples, or to the law's features.
         classes: number of labels that the critic sees; 0 for none.
@@ -64,7 +64,7 @@ class AdversarialAutoencoder(LatentVariable, Reconstructor):
         prior: str = "normal",
         components: int = 10,
         adversarial: float = 0.03,
-        loss: str | type[Law] = "squared",
+        reconstruction: str | type[Law] = "squared",
         encoder: str | nn.Module = "auto",
         decoder: str | nn.Module = "auto",
         classes: int = 0,
@@ -78,16 +78,20 @@ class AdversarialAutoencoder(LatentVariable, Reconstructor):
         self.latent, self.prior, self.adam = latent, prior, adam
         self.weight = adversarial * event.dims
         self.codes = self._codes(components)
-        self.output = resolve_output(loss, event)
+        self.output = resolve_output(reconstruction, event)
         sizes = networks.sizes(0)
         self.encoder = resolve_encoder(encoder, event, latent, sizes)
         self.decoder = resolve_decoder(decoder, event, latent, self.output.channels, sizes)
         space = Event((latent,))
         critic = adversary.critic_for(space, networks.sizes(classes))
-        self.adversary = Adversary(adversary, space, critic, opponents={"generator": self.encoder})
+        opponents = {"generator": nn.ModuleList([self.encoder, self.decoder])}
+        self.adversary = Adversary(adversary, space, critic, opponents, codes="none")
 
     def _codes(self, components: int) -> Codes:
         """Return the prior, or refuse one that does not suit the code or the labels."""
+        check_known("prior", self.prior, [*PRIORS, *SHAPES])
+        if components < 1:
+            raise ConfigurationError(f"components={components}: expected at least 1")
         if self.prior not in SHAPES:
             if self.classes:
                 raise ConfigurationError(
@@ -95,19 +99,16 @@ class AdversarialAutoencoder(LatentVariable, Reconstructor):
                     "try prior='mixture' or 'swiss-roll'"
                 )
             return PlainCodes(self.prior, self.latent)
-        if self.latent != 2 or self.classes > components:
-            raise ConfigurationError(
-                f"prior={self.prior!r}, latent={self.latent}, components={components}, classes={self.classes}: "
-                "expected a code of 2 dimensions, and a component for each label"
-            )
-        return ShapedCodes(self.prior, components)
+        if self.latent != 2:
+            raise ConfigurationError(f"prior={self.prior!r}, latent={self.latent}: expected a code of 2 dimensions")
+        return ShapedCodes(self.prior, self.classes or components)
 
     @property
     def players(self) -> tuple[Player, ...]:
         """The critic of codes, and the autoencoder."""
         critic = self.adversary.player(self.critic_objective, self.adam)
         model = Player("model", [self.encoder, self.decoder], self.objective, optimizer=self.adam.optimizer)
-        return critic, replace(model, after=partial(self.adversary.moved, "generator"))
+        return critic, self.adversary.against(model)
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on codes that carry no graph."""
@@ -119,7 +120,7 @@ class AdversarialAutoencoder(LatentVariable, Reconstructor):
         fake = self.adversary.fakes.of_opponent(batch, partial(self._fakes, batch))
         error = self.output.loss(conditioned(self.decoder, fake.x, None), batch.x)
         game = self.adversary.opponent_terms(fake, self._real(batch, noise), batch, noise)
-        return {self.output.term: error, **{name: self.weight * term for name, term in game.items()}}
+        return {self.output.term: error, **weighted(game, self.weight)}
 
     def _fakes(self, batch: Batch) -> View:
         return View(self._encode(batch.x, None), batch.label)

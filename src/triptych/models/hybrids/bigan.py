@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -17,7 +16,6 @@ from triptych.models.base import Player, Terms
 from triptych.models.codes import PlainCodes
 from triptych.models.questions import Reconstructor
 from triptych.networks import encoded, resolve_encoder
-from triptych.networks.blocks import with_label
 from triptych.networks.joint import joint_critic
 from triptych.noise import Noise
 from triptych.objectives.game import is_symmetric
@@ -42,11 +40,12 @@ class BiGAN(GeneratorModel, Reconstructor):
         classes: number of labels to condition on; 0 for none.
         generator: the generator.
         networks: sizes of all networks.
-        adversary: the critic of pairs, its loss, penalties and tricks.
+        adversary: the critic of pairs, its loss, penalties and tricks. Its layers behind both networks have no norm but
+            the spectral one.
         adam: the optimiser of both players.
 
     Raises:
-        ConfigurationError: for a number out of its range, a loss that compares real and fake examples, or parts that
+        ConfigurationError: for a number out of its range, a loss that does not treat real and fake alike, or parts that
             do not go together.
 
     Example:
@@ -82,7 +81,7 @@ class BiGAN(GeneratorModel, Reconstructor):
             joint_critic, adversary.critic_for(event, networks.sizes(0)), latent + classes, networks.hidden
         )
         opponents = {"generator": nn.ModuleList([self.generator, self.encoder])}
-        self.adversary = Adversary(adversary, event, critic, opponents)
+        self.adversary = Adversary(adversary, event, critic, opponents, codes="scored", classes=classes)
         if not is_symmetric(self.adversary.loss):
             raise ConfigurationError(
                 f"loss={adversary.loss!r} treats real and made pairs differently, and the opponent makes both: "
@@ -95,31 +94,25 @@ class BiGAN(GeneratorModel, Reconstructor):
         critic = self.adversary.player(self.critic_objective, self.adam)
         both = [self.generator, self.encoder]
         opponent = Player("generator", both, self.generator_objective, optimizer=self.adam.optimizer)
-        return critic, replace(opponent, after=partial(self.adversary.moved, "generator"))
+        return critic, self.adversary.against(opponent)
 
     def critic_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what the critic minimises, on pairs that carry no graph."""
-        fake = self.adversary.fakes.of_critic(self.generator, batch, partial(self._fake, batch, noise))
+        fake = self.adversary.fakes.of_critic(self.generator, batch, partial(self.fakes, batch, noise))
         with torch.no_grad():
             real = self._real(batch, noise)
         return self.adversary.critic_terms(real, fake, batch, noise)
 
     def generator_objective(self, batch: Batch, noise: Noise) -> Terms:
         """Return what generator and encoder minimise."""
-        fake = self.adversary.fakes.of_opponent(batch, partial(self._fake, batch, noise))
+        fake = self.adversary.fakes.of_opponent(batch, partial(self.fakes, batch, noise))
         return self.adversary.opponent_terms(fake, self._real(batch, noise), batch, noise, makes_both=True)
-
-    def _fake(self, batch: Batch, noise: Noise) -> View:
-        """Return pairs (G(z), z)."""
-        fake = self.fakes(batch, noise)
-        assert fake.codes is not None
-        return fake._replace(condition=with_label(fake.codes, batch.label, self.classes))
 
     def _real(self, batch: Batch, noise: Noise) -> View:
         """Return pairs (x, E(x)), or (x, z) with z drawn from q(z | x)."""
         mean, log_scale = self._posterior(batch.x, batch.label)
         z = mean if log_scale is None else mean + log_scale.exp() * noise.normal(mean.shape)
-        return View(self.event.scaled(batch.x), with_label(z, batch.label, self.classes))
+        return View(self.event.scaled(batch.x), batch.label, z)
 
     def _posterior(self, x: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the code of each example; if it is drawn, its mean and the logarithm of its deviation."""
