@@ -8,6 +8,7 @@ import pytest
 import triptych as tp
 from triptych.catalogue import CATALOGUE
 from triptych.config import REQUIRED, flattened, nested, settings_of
+from triptych.errors import ConfigurationError
 
 TAKERS = [*dict.fromkeys(entry.model for entry in CATALOGUE.values()), tp.TrainingConfig, tp.fit]
 
@@ -40,3 +41,12 @@ def test_two_settings_of_one_flat_name_are_a_defect():
 
     with pytest.raises(TypeError, match="two settings called critic_steps"):
         settings_of(game)
+
+
+def test_settings_given_as_a_whole_win_over_what_a_name_stands_for():
+    event = tp.Event((2,))
+    own = tp.build("wgan", event, adversary=tp.AdversaryConfig(loss="hinge", steps=2))
+    assert (own.arguments["loss"], own.arguments["critic_steps"], own.arguments["weight_clip"]) == ("hinge", 2, 0.0)
+    assert own.arguments["rate"] == 5e-5, "of settings that were not given the name's stay"
+    with pytest.raises(ConfigurationError, match="expected settings, such as AdversaryConfig"):
+        tp.GAN(event, adversary="hinge")

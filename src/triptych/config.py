@@ -140,6 +140,9 @@ def flattened(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dic
         first, *rest = found.path
         if first in arguments:
             value = arguments[first]
+            expected = type(inspect.signature(function).parameters[first].default)
+            if rest and not isinstance(value, expected):
+                raise ConfigurationError(f"{first}={value!r}: expected settings, such as {expected.__name__}()")
             for step in rest:
                 value = getattr(value, step)
             flat[name] = value

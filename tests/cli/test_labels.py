@@ -38,3 +38,13 @@ def test_a_row_of_each_label_has_the_same_codes(tmp_path):
         ("has no temperature", "cgan", ["--temperature", 0.5]),
     ):
         assert said in refused("sample", tmp_path / run, "--by-label", *more, "-o", tmp_path / "y.npz")
+
+
+def test_codes_that_have_labels_are_drawn_for_each(tmp_path):
+    few = ["--data", "digits", "--steps", 2, "--quiet", "--hidden", 16, "--encoder", "mlp", "--decoder", "mlp"]
+    well("train", "aae", *few, "--prior", "mixture", "--classes", 10, "--out", tmp_path / "aae")
+    well("sample", tmp_path / "aae", "--by-label", "-n", 3, "-o", tmp_path / "x.npz")
+    found = np.load(tmp_path / "x.npz")
+    assert found["y"].tolist() == [k for k in range(10) for _ in range(3)]
+    assert (found["x"][:3] != found["x"][3:6]).any()
+    assert "neither labels nor identities" in refused("joint", tmp_path / "aae", "-o", tmp_path / "j.png")

@@ -44,7 +44,7 @@ def build(name: str, event: Event, seed: int = 0, **arguments: Any) -> Model:
     from triptych.noise import mix
 
     entry = CATALOGUE.find(name)
-    given = nested(entry.model, {**entry.arguments, **arguments}, name)
+    given = nested(entry.model, {**entry.presets_beside(arguments), **arguments}, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed))
         model = entry.model(event, **given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,14 @@ class Entry:
     reference: str
     summary: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def presets_beside(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that the name stands for, but for those in settings that are given as a whole."""
+        from triptych.config import settings_of
+
+        known = settings_of(self.model)
+        whole = {name for name, value in given.items() if is_dataclass(value)}
+        return {name: value for name, value in self.arguments.items() if known[name].path[0] not in whole}
 
     @property
     def model(self) -> type[Model]:

@@ -67,7 +67,7 @@ def classify(
     posteriors = [classifier(part.examples) for part in parts]
     posterior = _joined(posteriors)
     limit, whence = _limit(runs, trains, classifier, reject, by)
-    labelled = _labels(parts, len(names))
+    labelled = _labels(parts, names)
     if picture is not None:
         _draw(picture, posterior, labelled)
     rows = [row for one in posteriors for row in _rows(one, certainty_of(one, by) < limit, names)]
@@ -143,14 +143,22 @@ def _limit(
     return -threshold(-certainty, reject), f"{len(certainty):,} {' and '.join(sorted(set(whence)))} examples{seen}"
 
 
-def _labels(parts: Sequence[Part], classes: int) -> Tensor | None:
-    """Return the true classes of all examples, if they are known."""
+def _labels(parts: Sequence[Part], names: Sequence[str]) -> Tensor | None:
+    """Return the true classes of all examples, matched by name, if all of them are known."""
     import torch
 
-    found = [part.examples.labels for part in parts]
-    if any(labels is None or labels.dim() > 1 or int(labels.max()) >= classes for labels in found):
-        return None
-    return torch.cat([labels for labels in found if labels is not None])
+    from triptych.errors import DataError
+    from triptych.spaces import Labels
+
+    space, found = Labels(len(names), tuple(names)), []
+    for examples in (part.examples for part in parts):
+        if examples.labels is None or examples.labels.dim() > 1:
+            return None
+        try:
+            found.append(space.matched(examples.labels, examples.classes))
+        except DataError:
+            return None
+    return None if any(int(labels.max()) >= len(names) for labels in found) else torch.cat(found)
 
 
 def _joined(posteriors: Sequence[Posterior]) -> Posterior:

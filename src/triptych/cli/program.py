@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
         except Exception as error:
             interruption.ignore()
             code = _explain(error, debug="--debug" in given)
+    if arguments is None and interruption.caught():
+        interruption.leave()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -65,6 +65,7 @@ def _each_label(model: Any, n: int, seed: int, sharpness: dict[str, float]) -> A
     if not model.classes:
         raise ConfigurationError("--by-label was given, and the model has no labels: train it with --classes N")
     labels = torch.arange(model.classes).repeat_interleave(n)
-    if isinstance(model, LatentSampler) and set(sharpness.values()) == {1.0}:
+    shares = isinstance(model, LatentSampler) and not model.codes_have_labels
+    if shares and set(sharpness.values()) == {1.0}:
         return model.decode(model.sample_codes(n, seed=seed).repeat(model.classes, 1), label=labels)
     return model.sample(len(labels), label=labels, seed=seed, **sharpness)

@@ -170,6 +170,11 @@ class Decoder(Question):
 class LatentSampler(Sampler, Decoder):
     """Draws codes from a prior, and examples by their codes."""
 
+    @property
+    def codes_have_labels(self) -> bool:
+        """Whether each code belongs to one label, so that none has an example under every label."""
+        return False
+
     @query
     def sample_codes(self, n: int = 16, *, seed: Seed = None) -> Tensor:
         """Draw `n` codes from the prior p(z), `(n, latent)`.

@@ -40,7 +40,7 @@ def joint(model: LatentSampler, n: int = 8, each: int | None = None, *, seed: in
         raise ConfigurationError(f"{n} rows were asked for: expected at least 1")
     if isinstance(model, HasIdentities):
         return decode_rows(model, model.sample_identities(n, OBSERVATIONS if each is None else each, seed=seed))
-    if not model.classes:
+    if not model.classes or model.codes_have_labels:
         raise UnsupportedQuery(
             f"{type(model).__name__} has neither labels nor identities: examples that belong together are drawn by a "
             "conditional model (conditional-gan, coupled-gan, sd-gan)"

@@ -165,6 +165,19 @@ def ignore() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def leave() -> None:
+    """End the process at once with `exit_code`, unless it has started others.
+
+    Modules take a second to clean up; and Python itself would end by SIGINT if Ctrl-C was raised in an `eval`.
+    """
+    import multiprocessing
+
+    if "lightning_fabric" not in sys.modules and not multiprocessing.active_children():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code())
+
+
 def exit_code() -> int:
     """Return the exit code of a program that a signal ended, 128 plus its number; 130 if no signal was caught."""
     return 128 + (_CAUGHT[0] if _CAUGHT else signal.SIGINT)

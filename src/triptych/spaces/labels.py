@@ -49,7 +49,7 @@ class Labels:
         """
         if name in self.names:
             return self.names.index(name)
-        if name.isdecimal():
+        if name.isdecimal() and len(name) < 10:
             return int(name)
         names = self.names or [str(number) for number in range(self.size)]
         raise ConfigurationError(f"no label {name!r}; {did_you_mean(name, names)}")

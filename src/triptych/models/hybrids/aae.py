@@ -133,6 +133,11 @@ class AdversarialAutoencoder(LatentVariable, Reconstructor):
         """Real coordinates of codes under the prior."""
         return self.codes.space
 
+    @property
+    def codes_have_labels(self) -> bool:
+        """Whether each label has a piece of the prior of its own."""
+        return bool(self.classes)
+
     def _sample_codes(self, n: int, noise: Noise) -> Tensor:
         """Draw z from the prior."""
         return self.codes.draw(n, noise)
