@@ -42,7 +42,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "aae-swiss-roll": ("aae", *MLP, "--prior", "swiss-roll"),
     "bigan": (
         *("bigan", "--encoder", "mlp", "--generator", "mlp", "--critic", "mlp", "--generator-norm", "batch"),
-        *("--critic-rate", "0.25", "--latent", "50", "--hidden", "512", "--batch-size", "128"),
+        *("--latent", "50", "--hidden", "512", "--batch-size", "128"),
     ),
 }
 """Each run: the model, and its options."""
