@@ -1,4 +1,4 @@
-"""Adversarial autoencoder, BiGAN and ALI: what they minimise by hand, and what they learn on toys."""
+"""Adversarial autoencoder, BiGAN and ALI: what they minimise by hand, and that codes match a prior."""
 
 import math
 
@@ -157,12 +157,3 @@ def test_a_penalty_is_on_the_slope_by_examples_and_codes_together():
     real, fake = (View(torch.zeros(8, 3), codes=torch.zeros(8, 2)) for _ in range(2))
     term = adversary.critic_terms(real, fake, BATCH, Noise.of(0))["gradient_penalty"]
     assert term.tolist() == pytest.approx([25.0] * 8)
-
-
-def test_a_bigan_inverts_its_generator_on_a_toy():
-    train, test = tp.data.load("ring", count=4000)
-    model = tp.build("bigan", train.event, latent=2, hidden=64)
-    far = (model.reconstruct(test).data - test.data).norm(dim=1).median()
-    tp.fit(model, train, steps=2000, threads=1, progress=False)
-    near = (model.reconstruct(test).data - test.data).norm(dim=1).median()
-    assert float(near) < 0.5 * float(far), (near, far)  # 0.13 to 0.36 of it, by how the processor rounds
