@@ -110,7 +110,7 @@ class Adversary(nn.Module):
         return replace(player, after=partial(self.moved, "generator"), figures=self.figures)
 
     def critic_terms(self, real: View, fake: View, batch: Batch, noise: Noise) -> Terms:
-        """Return what the critic minimises.
+        """Return the critic's loss terms.
 
         Args:
             real: of the data.
@@ -135,7 +135,7 @@ class Adversary(nn.Module):
         return terms
 
     def opponent_terms(self, fake: View, real: View, batch: Batch, noise: Noise, makes_both: bool = False) -> Terms:
-        """Return what the opponent minimises; the critic scores real views only if something looks at the scores.
+        """Return the opponent's loss terms; the critic scores real views only if something needs the scores.
 
         Args:
             fake: of the opponent, with a graph to it.
@@ -163,7 +163,7 @@ class Adversary(nn.Module):
         return terms
 
     def _penalties(self, real: View, fake: View, noise: Noise) -> Terms:
-        """Return what the critic pays for being steep, also along codes if it scores them."""
+        """Return the critic's penalties, also along codes if it scores them."""
         at: Callable[[Tensor], Tensor] = partial(self.logits, condition=real.condition)
         if self.codes == "scored":
             at = partial(self._logits_of_rows, shape=real.x.shape[1:], condition=real.condition)
@@ -203,7 +203,7 @@ class Adversary(nn.Module):
         return self.scores(View(x, condition)).by_example
 
     def figures(self, means: Mapping[str, float]) -> dict[str, float]:
-        """Return what the heads log besides the opponent's terms, from the means of these."""
+        """Return the figures that heads and tricks log, from the means of the opponent's terms."""
         return {name: value for part in self.parts for name, value in part.figures(means).items()}
 
     def slope(self, real: Tensor, fake: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an adversary is made of."""
+"""The settings of an adversary."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ class AdversaryConfig:
             raise ConfigurationError(f"weight_clip={self.weight_clip:g}: expected a bound such as 0.01, or 0 for none")
 
     def critic_for(self, event: Event, sizes: Sizes) -> Callable[[Sequence[Layer]], nn.Module]:
-        """Return what makes the critic of examples, given the layers that tricks put behind its trunk."""
+        """Return a function from the layers of tricks to a critic of examples."""
         return partial(resolve_critic, self.critic, event, sizes, self.norm, self.labels)
